@@ -1,0 +1,1 @@
+"""streamhub: watch long-running missions live, and do nothing else to them."""

@@ -1,0 +1,85 @@
+"""The errors of streamhub, one tree.
+
+::
+
+    StreamhubError
+    ├── ConfigError            a setting that cannot be used            (exit 2, HTTP none)
+    ├── InvalidRequestError    a value that no stream could satisfy     (exit 2, HTTP 400)
+    │   ├── InvalidStreamIdError
+    │   ├── InvalidOffsetError
+    │   └── InvalidEventError
+    ├── StreamNotFoundError    no such stream                           (exit 3, HTTP 404)
+    ├── OffsetGoneError        the offset names lines that are no more  (exit 4, HTTP 410)
+    ├── OffsetAheadError       this copy of the stream lags             (exit 1, HTTP 503)
+    ├── StreamClosedError      the stream has its final status          (exit 1, HTTP none)
+    ├── StreamReplacedError    the file was cut or replaced             (exit 4, HTTP 410)
+    └── EmitError              a line could not be written (strict emitters only)
+
+A message is one line: the value, the rule it breaks, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class StreamhubError(Exception):
+    """Base of every error that streamhub raises on purpose."""
+
+
+class ConfigError(StreamhubError):
+    """A setting is malformed, contradicts another, or names something that is not there."""
+
+
+class InvalidRequestError(StreamhubError):
+    """A value that is wrong whatever the streams hold."""
+
+
+class InvalidStreamIdError(InvalidRequestError):
+    """A live_stream_id that does not match ``[A-Za-z0-9][A-Za-z0-9._-]{0,127}``."""
+
+
+class InvalidOffsetError(InvalidRequestError):
+    """An offset that is malformed, or that is not at the start of a line."""
+
+
+class InvalidEventError(InvalidRequestError):
+    """A line or a field that is not an event; the message names the field."""
+
+
+class StreamNotFoundError(StreamhubError):
+    """There is no such stream (or nothing that may be opened as one)."""
+
+
+class OffsetGoneError(StreamhubError):
+    """The offset belongs to another generation, or to lines that were cut off.
+
+    Attributes:
+        earliest: the token of the earliest offset there is now.
+    """
+
+    def __init__(self, message: str, *, earliest: str) -> None:
+        super().__init__(message)
+        self.earliest = earliest
+
+
+class OffsetAheadError(StreamhubError):
+    """The offset is past the tail, and this host never saw a longer one: its copy lags."""
+
+
+class StreamClosedError(StreamhubError):
+    """The stream ended with a final status; nothing may be written past it."""
+
+
+class StreamReplacedError(StreamhubError):
+    """The file was cut or replaced under a reader that stands in it.
+
+    Attributes:
+        earliest: the token of the earliest offset there is now.
+    """
+
+    def __init__(self, message: str, *, earliest: str) -> None:
+        super().__init__(message)
+        self.earliest = earliest
+
+
+class EmitError(StreamhubError):
+    """A line could not be written; raised by strict emitters only."""
