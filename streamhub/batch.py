@@ -1,0 +1,212 @@
+"""A batch: whole lines of one stream, checked once, encoded once per form, shared by all who read them."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate, compress
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
+
+from streamhub.offset import Offset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from streamhub.filters import Filter
+
+    #: Turns a batch into bytes for a kind of wire; the flag says whether it reaches the stream's tail.
+    Encoder = Callable[["Batch", bool], bytes]
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_BRACE: Final = ord("{")
+
+
+class Batch:
+    """Consecutive lines of a stream, from one offset to another.
+
+    Attributes:
+        stream: the stream's id.
+        generation: the stream's generation.
+        start: the byte that the first line starts at.
+        end: the byte after the last line: where to read on.
+        lines: what readers get, in order, without newlines: each line's own bytes, or its ``malformed`` stand-in.
+        malformed: how many stand-ins there are among them.
+    """
+
+    __slots__ = (
+        "_encoded",
+        "_ends",
+        "_filtered",
+        "end",
+        "generation",
+        "lines",
+        "malformed",
+        "start",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        stream: str,
+        generation: str,
+        start: int,
+        end: int,
+        lines: Sequence[bytes],
+        ends: Sequence[int] | None = None,
+        malformed: int = 0,
+    ) -> None:
+        self.stream = stream
+        self.generation = generation
+        self.start = start
+        self.end = end
+        self.lines = lines
+        self.malformed = malformed
+        self._ends = ends
+        self._encoded: dict[tuple[Encoder, bool], bytes] = {}
+        self._filtered: dict[Filter, Batch] = {}
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """For each line the byte after it, its newline included."""
+        if self._ends is None:  # every byte belongs to a line: only then is it left to be counted
+            self._ends = list(accumulate((len(line) + 1 for line in self.lines), initial=self.start))[1:]
+        return self._ends
+
+    @property
+    def next(self) -> Offset:
+        """Where to read on."""
+        return Offset(self.generation, self.end)
+
+    def encoded(self, encode: Encoder, *, at_tail: bool) -> bytes:
+        """The batch as bytes for a kind of wire: made once, kept for everyone else who asks."""
+        key = (encode, at_tail)
+        blob = self._encoded.get(key)
+        if blob is None:
+            blob = self._encoded[key] = encode(self, at_tail)
+        return blob
+
+    def filtered(self, wanted: Filter) -> Batch:
+        """What is left of it for a filter, from the same start to the same end: worked out once per filter."""
+        if not wanted:
+            return self
+        batch = self._filtered.get(wanted)
+        if batch is None:
+            batch = self._filtered[wanted] = self._keep(wanted)
+        return batch
+
+    def cut(self, count: int) -> Batch:
+        """Its first ``count`` lines (at least one), ending right after the last of them."""
+        if count >= len(self.lines):
+            return self
+        ends = self.ends[:count]
+        return Batch(self.stream, self.generation, self.start, ends[-1], self.lines[:count], ends, self.malformed)
+
+    def _keep(self, wanted: Filter) -> Batch:
+        keep = wanted.keep(self.lines)
+        lines = list(compress(self.lines, keep))
+        ends = list(compress(self.ends, keep)) if lines else []
+        return Batch(self.stream, self.generation, self.start, self.end, lines, ends, self.malformed)
+
+
+def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: int) -> Batch:
+    """Check the lines of ``data``, which begins at the start of a line and ends with a newline.
+
+    What is no event gets its ``malformed`` stand-in, empty lines are passed over; a valid line is kept as it is.
+    """
+    lines = data.split(b"\n")
+    lines.pop()
+    end = start + len(data)
+    if _all_valid(data, lines, max_line):
+        return Batch(stream, generation, start, end, lines)
+    return _sorted_out(stream, generation, start, end, lines, max_line)
+
+
+def stand_in(generation: str, start: int, size: int, reason: str) -> bytes:
+    """What readers get in the place of a line of ``size`` bytes at ``start`` that is no event."""
+    return b'{"event_type":"malformed","payload":{"offset":"%s","bytes":%d,"reason":"%s"}}' % (
+        str(Offset(generation, start)).encode(),
+        size,
+        reason.encode(),
+    )
+
+
+def fault_of(line: bytes, max_line: int) -> str | None:
+    """Why a line is no event: ``too-long``, ``nul``, ``utf-8``, ``json`` or ``object``; None when it is one."""
+    if len(line) > max_line:
+        return "too-long"
+    if b"\0" in line:
+        return "nul"
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "utf-8"
+    if not _is_json(line):
+        return "json"
+    return None if line.lstrip(b" \t\r").startswith(b"{") else "object"
+
+
+def is_final(line: bytes) -> bool:
+    """Whether this line, standing last, closes its stream: a ``status`` whose payload says ``"final": true``."""
+    if b'"final"' not in line and b"\\u" not in line:
+        return False
+    try:
+        event: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    payload = event.get("payload") if isinstance(event, dict) and event.get("event_type") == "status" else None
+    return isinstance(payload, dict) and payload.get("final") is True
+
+
+def _all_valid(data: bytes, lines: list[bytes], max_line: int) -> bool:
+    """One cheap look at the whole: UTF-8 and NUL over all bytes at once, then the JSON grammar line by line."""
+    if b"\0" in data or max(map(len, lines), default=0) > max_line:
+        return False
+    try:
+        if not data.isascii():
+            data.decode()
+        for line in lines:
+            if line[0] != _BRACE:
+                return False
+            _check(line)
+    except (IndexError, UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _sorted_out(stream: str, generation: str, start: int, end: int, lines: list[bytes], max_line: int) -> Batch:
+    delivered: list[bytes] = []
+    ends: list[int] = []
+    malformed = 0
+    place = start
+    for line in lines:
+        if line:
+            fault = fault_of(line, max_line)
+            malformed += fault is not None
+            delivered.append(line if fault is None else stand_in(generation, place, len(line), fault))
+            ends.append(place + len(line) + 1)
+        place += len(line) + 1
+    return Batch(stream, generation, start, end, delivered, ends, malformed)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _check(line)
+    except RecursionError:
+        return False
+    except msgspec.DecodeError:
+        return b"\\u" in line and _is_json_with_surrogates(line)
+    return True
+
+
+def _is_json_with_surrogates(line: bytes) -> bool:
+    """Whether it is JSON with lone surrogates escaped: the grammar allows them, msgspec refuses, Python takes them."""
+    try:
+        json.loads(line, parse_constant=_refuse, parse_int=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

@@ -1,0 +1,239 @@
+"""One stream's file, read-only: whole lines at any offset.
+
+Bytes past the last newline do not exist yet. Reads are positional (``pread``), so that a descriptor can be
+shared; none of them keeps more than one line of more than a chunk in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from streamhub.batch import Batch, is_final, make_batch, stand_in
+from streamhub.errors import StreamReplacedError
+from streamhub.offset import HEAD_BYTES, NO_GENERATION, ZERO, Offset, generation_of
+
+if TYPE_CHECKING:
+    from streamhub.folder import Folder
+
+#: History is read in pieces of this many bytes.
+PIECE_BYTES: Final = 256 * 1024
+#: A batch covers one cell of a grid of this many bytes, so that readers who started apart come to share batches,
+#: and a client that stops taking bytes pins no more memory than that.
+BATCH_BYTES: Final = 64 * 1024
+_BLOCK: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a stream's file found.
+
+    Attributes:
+        identity: device and inode.
+        generation: the first line's hash; zeros when there is no complete line.
+        tail: the byte after the last newline.
+        closed: whether the last line is a final status.
+    """
+
+    identity: tuple[int, int]
+    generation: str
+    tail: int
+    closed: bool
+
+    @property
+    def next(self) -> Offset:
+        """The token of the tail."""
+        return Offset(self.generation, self.tail)
+
+    @property
+    def earliest(self) -> Offset:
+        """The token of the beginning."""
+        return Offset(self.generation, 0)
+
+
+class StreamFile:
+    """An open stream file. Close it, or use it in a ``with``."""
+
+    __slots__ = ("fd", "max_line", "stream")
+
+    def __init__(self, fd: int, stream: str, max_line: int) -> None:
+        self.fd = fd
+        self.stream = stream
+        self.max_line = max_line
+
+    @classmethod
+    def open(cls, folder: Folder, stream: str, max_line: int) -> Self:
+        """Open a stream of a folder.
+
+        Raises:
+            StreamNotFoundError: there is none of that id.
+            OSError: the descriptors have run out, or the disk failed.
+        """
+        return cls(folder.open(stream), stream, max_line)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def identity(self) -> tuple[int, int]:
+        """Device and inode."""
+        status = os.fstat(self.fd)
+        return status.st_dev, status.st_ino
+
+    def size(self) -> int:
+        """Bytes in the file, the torn end included: ``lseek`` is the cheapest way to ask."""
+        return os.lseek(self.fd, 0, os.SEEK_END)
+
+    def look(self) -> Look:
+        """Where the stream stands now."""
+        tail = self.tail()
+        return Look(self.identity(), self.generation(tail), tail, self.closed(tail))
+
+    def tail(self) -> int:
+        """The byte after the last newline; 0 when there is none."""
+        return self.last_newline(self.size()) + 1
+
+    def generation(self, tail: int) -> str:
+        """The stream's generation, given where its tail is."""
+        return NO_GENERATION if tail == 0 else generation_of(self.head())
+
+    def head(self) -> bytes:
+        """The first line, or as much of it as counts for the generation."""
+        return os.pread(self.fd, HEAD_BYTES, 0).partition(b"\n")[0]
+
+    def closed(self, tail: int) -> bool:
+        """Whether the last line before ``tail`` (empty ones passed over) is a final status."""
+        reach = self.max_line + 2
+        block = os.pread(self.fd, min(tail, _BLOCK), max(0, tail - _BLOCK)).rstrip(b"\n")
+        if b"\n" not in block and tail > _BLOCK:
+            block = os.pread(self.fd, min(tail, reach), max(0, tail - reach)).rstrip(b"\n")
+            if b"\n" not in block and tail > reach:
+                return False  # longer than a line may be
+        last = block[block.rfind(b"\n") + 1 :]
+        return len(last) <= self.max_line and is_final(last)
+
+    def is_line_start(self, byte: int) -> bool:
+        """Whether a line starts (or will start) at this byte."""
+        return byte == 0 or os.pread(self.fd, 1, byte - 1) == b"\n"
+
+    def read(self, start: int, stop: int, room: int, generation: str) -> Batch:
+        """The lines from ``start``, as many whole ones as end before ``stop`` and fit ``room`` (one at least).
+
+        ``start`` and ``stop`` are places between lines, ``start < stop``.
+
+        Raises:
+            StreamReplacedError: the file is shorter than ``stop``, or no line ends there any more.
+        """
+        data = self._read_whole_lines(start, stop, room)
+        if data is None:
+            return self._read_long_line(start, stop, room, generation)
+        return make_batch(self.stream, generation, start, data, self.max_line)
+
+    def read_cells(self, start: int, stop: int, room: int, generation: str) -> list[Batch]:
+        """Like :meth:`read`, as batches of about ``BATCH_BYTES`` that end on a grid all readers share."""
+        data = self._read_whole_lines(start, stop, room)
+        if data is None:
+            return [self._read_long_line(start, stop, room, generation)]
+        return split_cells(self.stream, generation, start, data, self.max_line)
+
+    def next_newline(self, byte: int, stop: int) -> int:
+        """The first newline at or after ``byte`` and before ``stop``; -1 when there is none. Skips holes."""
+        step = _BLOCK
+        while byte < stop:
+            byte = self._next_data(byte, stop)
+            data = os.pread(self.fd, min(step, stop - byte), byte)
+            if not data:
+                break
+            found = data.find(b"\n")
+            if found >= 0:
+                return byte + found
+            byte += len(data)
+            step = min(step * 2, PIECE_BYTES)
+        return -1
+
+    def last_newline(self, stop: int) -> int:
+        """The last newline before ``stop``; -1 when there is none. Skips holes."""
+        step = _BLOCK
+        while stop > 0:
+            start = max(0, stop - step)
+            if self._next_data(start, stop) < stop:
+                start = max(start, stop - PIECE_BYTES)
+                found = os.pread(self.fd, stop - start, start).rfind(b"\n")
+                if found >= 0:
+                    return start + found
+            stop = start
+            step *= 2
+        return -1
+
+    def _next_data(self, byte: int, stop: int) -> int:
+        """Where data goes on at or after ``byte``, holes passed over; ``stop`` when only a hole is left."""
+        try:
+            return min(stop, os.lseek(self.fd, byte, os.SEEK_DATA))
+        except OSError as error:
+            # ENXIO: nothing but a hole up to the end. A file system without holes says EINVAL.
+            return stop if error.errno == errno.ENXIO else byte
+
+    def _read_whole_lines(self, start: int, stop: int, room: int) -> bytes | None:
+        """The bytes of the whole lines there is room for; None when the first one is longer."""
+        size = min(stop - start, _to_grid(start, room))
+        data = os.pread(self.fd, size, start)
+        if len(data) < size:
+            raise self.replaced()
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            return data if cut == len(data) else data[:cut]
+        if start + size == stop:
+            raise self.replaced()
+        return None
+
+    def _read_long_line(self, start: int, stop: int, room: int, generation: str) -> Batch:
+        """The one line at ``start`` that is longer than ``room``; past ``max_line`` its bytes are not kept."""
+        newline = self.next_newline(start + room // 2, stop)
+        if newline < 0:
+            raise self.replaced()
+        end = newline + 1
+        if newline - start > self.max_line:
+            line = stand_in(generation, start, newline - start, "too-long")
+            return Batch(self.stream, generation, start, end, [line], [end], 1)
+        data = os.pread(self.fd, end - start, start)
+        if len(data) < end - start:
+            raise self.replaced()
+        return make_batch(self.stream, generation, start, data, self.max_line)
+
+    def replaced(self) -> StreamReplacedError:
+        """The error of a file that is not what it was."""
+        try:
+            earliest = str(self.look().earliest)
+        except OSError:
+            earliest = str(ZERO)
+        return StreamReplacedError(
+            f"stream {self.stream!r} was cut or replaced: start again from {earliest}", earliest=earliest
+        )
+
+
+def split_cells(stream: str, generation: str, start: int, data: bytes, max_line: int) -> list[Batch]:
+    """Cut whole lines into batches of about ``BATCH_BYTES``, each ending at the last line end of its grid cell."""
+    batches: list[Batch] = []
+    place = 0
+    while place < len(data):
+        cell = _to_grid(start + place, BATCH_BYTES) + place
+        if cell >= len(data):
+            cut = len(data)
+        else:
+            cut = data.rfind(b"\n", place, cell) + 1 or data.find(b"\n", cell) + 1
+        batches.append(make_batch(stream, generation, start + place, data[place:cut], max_line))
+        place = cut
+    return batches
+
+
+def _to_grid(start: int, step: int) -> int:
+    """How far it is from ``start`` to the next multiple of ``step``."""
+    return step - start % step
