@@ -225,9 +225,8 @@ def split_cells(stream: str, generation: str, start: int, data: bytes, max_line:
     place = 0
     while place < len(data):
         cell = _to_grid(start + place, BATCH_BYTES) + place
-        if cell >= len(data):
-            cut = len(data)
-        else:
+        cut = len(data)
+        if cell < cut:
             cut = data.rfind(b"\n", place, cell) + 1 or data.find(b"\n", cell) + 1
         batches.append(make_batch(stream, generation, start + place, data[place:cut], max_line))
         place = cut
