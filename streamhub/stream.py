@@ -139,7 +139,7 @@ class StreamFile:
 
     def read_cells(self, start: int, stop: int, room: int, generation: str) -> list[Batch]:
         """Like :meth:`read`, as batches of about ``BATCH_BYTES`` that end on a grid all readers share."""
-        data = self._read_whole_lines(start, stop, room)
+        data = self._read_whole_lines(start, stop, _to_grid(start, room))
         if data is None:
             return [self._read_long_line(start, stop, room, generation)]
         return split_cells(self.stream, generation, start, data, self.max_line)
@@ -183,7 +183,7 @@ class StreamFile:
 
     def _read_whole_lines(self, start: int, stop: int, room: int) -> bytes | None:
         """The bytes of the whole lines there is room for; None when the first one is longer."""
-        size = min(stop - start, _to_grid(start, room))
+        size = min(stop - start, room)
         data = os.pread(self.fd, size, start)
         if len(data) < size:
             raise self.replaced()
@@ -196,7 +196,7 @@ class StreamFile:
 
     def _read_long_line(self, start: int, stop: int, room: int, generation: str) -> Batch:
         """The one line at ``start`` that is longer than ``room``; past ``max_line`` its bytes are not kept."""
-        newline = self.next_newline(start + room // 2, stop)
+        newline = self.next_newline(start, stop)
         if newline < 0:
             raise self.replaced()
         end = newline + 1

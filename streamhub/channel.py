@@ -1,0 +1,254 @@
+"""Cursors and fan-out: one watched stream, and everyone who reads it.
+
+Every reader is a cursor into a file. Those that stand at the tail are handed each new batch, the same bytes for
+all of a form. **A cursor gets a batch only if it stands exactly at the batch's start, else it reads on from the
+file**: history and live without a gap, resuming, and slow readers that lose nothing are that one rule. There is
+no queue per client, and so no policy for when it overflows.
+
+A reader writes into a *sink*, whatever that is: nothing here knows a web framework or a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from streamhub.filters import EVERYTHING, Filter
+from streamhub.offset import NO_GENERATION, ZERO, Offset
+
+if TYPE_CHECKING:
+    from streamhub.batch import Batch, Encoder
+    from streamhub.stream import Look
+
+
+class Sink(Protocol):
+    """Where a reader's bytes go."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it takes nothing more for now. When it does again, it has its reader pumped."""
+
+    def write(self, data: bytes) -> bool:
+        """Take bytes, always all of them; False when it is blocked after that."""
+
+
+class CursorOwner(Protocol):
+    """What a channel needs of a reader."""
+
+    sink: Sink
+    behind: list[Cursor]
+
+    def pump(self) -> None:
+        """Move the cursors on that are behind."""
+
+    def joined(self, cursor: Cursor, look: Look) -> None:
+        """The stream of a cursor came to be."""
+
+    def ended(self, cursor: Cursor, look: Look) -> None:
+        """A cursor has read a closed stream to its end."""
+
+    def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
+        """A cursor's file was cut or replaced; None: deleted."""
+
+
+class Cursor:
+    """A reader's place in one stream.
+
+    Attributes:
+        channel: the stream.
+        reader: whose place it is.
+        encode: the form of the wire.
+        wanted: which lines.
+        position: the byte it stands at, unless it stands at the tail.
+        offset: where it is to begin once the stream reaches that far (a copy that lags); None once it has begun.
+        place: the group of cursors at the tail, or of those that wait, that it is in; None while it is behind.
+    """
+
+    __slots__ = ("channel", "encode", "offset", "place", "position", "reader", "wanted")
+
+    def __init__(
+        self,
+        channel: Channel,
+        reader: CursorOwner,
+        encode: Encoder,
+        *,
+        wanted: Filter = EVERYTHING,
+        position: int = 0,
+        offset: Offset | None = None,
+    ) -> None:
+        self.channel = channel
+        self.reader = reader
+        self.encode = encode
+        self.wanted = wanted
+        self.position = position
+        self.offset = offset
+        self.place: set[Cursor] | None = None
+
+    @property
+    def next(self) -> Offset:
+        """Where to resume: the token after everything that its sink was given."""
+        look = self.channel.look
+        if self.offset is not None:
+            return self.offset
+        if look is None or look.generation == NO_GENERATION:
+            return ZERO
+        return Offset(look.generation, self.position if self.place is None else look.tail)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still in its channel: not ended, reset or left."""
+        return self in self.channel.cursors
+
+
+class Channel:
+    """One watched stream and the cursors in it.
+
+    Attributes:
+        stream: the stream's id.
+        look: where it stands, as far as readers were told; None while there is no such stream.
+        cursors: everyone in it.
+        waiters: those who wait for a change without a cursor (long-polls).
+    """
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.look: Look | None = None
+        self.cursors: set[Cursor] = set()
+        self.waiters: set[asyncio.Future[None]] = set()
+        self._at_tail: dict[tuple[Encoder, Filter], set[Cursor]] = {}
+        self._waiting: set[Cursor] = set()
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads it or waits for it."""
+        return bool(self.cursors or self.waiters)
+
+    def remove(self, cursor: Cursor) -> None:
+        """Forget a cursor."""
+        self.cursors.discard(cursor)
+        if cursor.place is not None:
+            cursor.place.discard(cursor)
+            cursor.place = None
+
+    def settle(self, cursor: Cursor) -> bool:
+        """Let a cursor stand that has nothing to read for now; False when there is something.
+
+        It comes to stand at the tail, or waits for its stream to come that far, or is told the end.
+        """
+        look = self.look
+        if look is None or not self._begun(cursor, look):
+            if cursor in self.cursors:
+                self._stand(cursor, self._waiting)
+            return True
+        if cursor.position < look.tail:
+            return False
+        if look.closed:
+            self.remove(cursor)
+            cursor.reader.ended(cursor, look)
+        else:
+            self._stand(cursor, self._at_tail.setdefault((cursor.encode, cursor.wanted), set()))
+        return True
+
+    def grew(self, look: Look, batches: list[Batch]) -> None:
+        """New batches came: hand them to those at the tail."""
+        for batch in batches:
+            for (encode, wanted), group in self._at_tail.items():
+                blob = batch.filtered(wanted).encoded(encode, at_tail=batch.end == look.tail)
+                if blob:
+                    _hand_out(blob, batch, group)
+        self.look = look
+        self.release()
+        self._stir(self._waiting, 0)
+        if look.closed:
+            for group in self._at_tail.values():
+                self._stir(group, look.tail)
+        self._forget_empty_groups()
+
+    def appeared(self, look: Look) -> None:
+        """The stream came to be: those who waited begin."""
+        self.look = look
+        self.release()
+        for cursor in list(self._waiting):
+            cursor.reader.joined(cursor, look)
+        self._stir(self._waiting, 0)
+
+    def replaced(self, look: Look | None) -> None:
+        """The file was cut or replaced, or deleted (None): whoever was in it stands nowhere any more."""
+        self.look = look
+        self.release()
+        for cursor in list(self.cursors):
+            self.reset(cursor, None if look is None else look.earliest)
+        self._forget_empty_groups()
+
+    def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
+        """Tell one cursor that what it was reading is no more."""
+        self.remove(cursor)
+        cursor.reader.reset(cursor, earliest)
+
+    async def changed(self, position: int, seconds: float) -> None:
+        """Wait until the stream passes a byte, closes, comes, goes or is replaced, or the time is up."""
+        look = self.look
+        if look is not None and (look.tail > position or look.closed):
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.add(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=seconds)
+        finally:
+            self.waiters.discard(waiter)
+            waiter.cancel()
+
+    def release(self) -> None:
+        """Let those go on who wait for a change."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _begun(self, cursor: Cursor, look: Look) -> bool:
+        """Whether the stream has come to where the cursor is to begin."""
+        offset = cursor.offset
+        if offset is None:
+            return True
+        if look.generation == NO_GENERATION:
+            return False
+        if offset.generation != look.generation:
+            self.reset(cursor, look.earliest)
+            return False
+        if offset.byte > look.tail:
+            return False
+        cursor.position, cursor.offset = offset.byte, None
+        return True
+
+    def _stand(self, cursor: Cursor, group: set[Cursor]) -> None:
+        group.add(cursor)
+        cursor.place = group
+
+    def _stir(self, group: set[Cursor], position: int) -> None:
+        """Move on those of a group that no batch moves."""
+        for cursor in list(group):
+            group.discard(cursor)
+            cursor.place = None
+            cursor.position = position
+            cursor.reader.behind.append(cursor)
+            cursor.reader.pump()
+
+    def _forget_empty_groups(self) -> None:
+        for key in [key for key, group in self._at_tail.items() if not group]:
+            del self._at_tail[key]
+
+
+def _hand_out(blob: bytes, batch: Batch, group: set[Cursor]) -> None:
+    """The hot loop: for those who keep up, one write and nothing else."""
+    slow = []
+    for cursor in group:
+        sink = cursor.reader.sink
+        if sink.blocked:
+            cursor.position = batch.start
+            slow.append(cursor)
+        elif not sink.write(blob):
+            cursor.position = batch.end
+            slow.append(cursor)
+    for cursor in slow:
+        group.discard(cursor)
+        cursor.place = None
+        cursor.reader.behind.append(cursor)

@@ -1,0 +1,89 @@
+"""History: lines read from the file in coarse pieces, off the event loop, kept a while for all who pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from aiofiles.os import wrap
+
+from streamhub.stream import PIECE_BYTES, StreamFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from streamhub.batch import Batch
+    from streamhub.folder import Folder
+    from streamhub.stream import Look
+
+    _Key = tuple[str, tuple[int, int], str, int]
+
+_T = TypeVar("_T")
+
+#: How many batches are kept, of about 64 KiB of lines each.
+KEPT_BATCHES: Final = 48
+
+
+class History:
+    """The past of a folder's streams, as batches that many readers share.
+
+    A batch stays right for ever: what was appended never changes, and a file that was cut or replaced has
+    another look, which is part of the key.
+
+    Attributes:
+        reads: how many pieces were read from files.
+    """
+
+    def __init__(self, folder: Folder, executor: Executor, *, max_line: int, kept: int = KEPT_BATCHES) -> None:
+        self.reads = 0
+        self._folder = folder
+        self._executor = executor
+        self._max_line = max_line
+        self._kept = kept
+        self._batches: OrderedDict[_Key, Batch] = OrderedDict()
+        self._reading: dict[_Key, asyncio.Task[Batch]] = {}
+
+    async def run(self, function: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401 - passed through
+        """Run something that blocks, off the event loop."""
+        result: _T = await wrap(function)(*args, executor=self._executor)
+        return result
+
+    def get(self, stream: str, look: Look, start: int) -> Batch | None:
+        """The batch that starts at a byte, if it is at hand."""
+        key = (stream, look.identity, look.generation, start)
+        batch = self._batches.get(key)
+        if batch is not None:
+            self._batches.move_to_end(key)
+        return batch
+
+    def fetch(self, stream: str, look: Look, start: int) -> asyncio.Task[Batch]:
+        """Read on from a byte, once for all who wait for it.
+
+        The task gives the batch that starts there. It raises what reading raises: StreamReplacedError,
+        StreamNotFoundError, OSError.
+        """
+        key = (stream, look.identity, look.generation, start)
+        task = self._reading.get(key)
+        if task is None:
+            task = asyncio.create_task(self._fetch(stream, look, start))
+            self._reading[key] = task
+            task.add_done_callback(lambda _task: self._reading.pop(key, None))
+        return task
+
+    async def _fetch(self, stream: str, look: Look, start: int) -> Batch:
+        self.reads += 1
+        batches = await self.run(self._read, stream, look, start)
+        for batch in batches:
+            self._batches[stream, look.identity, look.generation, batch.start] = batch
+        while len(self._batches) > self._kept:
+            self._batches.popitem(last=False)
+        return batches[0]
+
+    def _read(self, stream: str, look: Look, start: int) -> list[Batch]:
+        with StreamFile.open(self._folder, stream, self._max_line) as file:
+            same = file.identity() == look.identity and file.generation(look.tail) == look.generation
+            if not same or not file.is_line_start(start):
+                raise file.replaced()
+            return file.read_cells(start, look.tail, PIECE_BYTES, look.generation)

@@ -1,0 +1,277 @@
+"""The hub: watches streams for those who read them, and tells their channels what happened.
+
+Polling runs in a thread of its own, one batched call a tick, so that a slow disk stalls no socket; ticks lie on
+an absolute grid, since sleeping after the fan-out would add its duration to the period. Belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from streamhub.channel import Channel
+from streamhub.errors import OffsetAheadError, StreamNotFoundError
+from streamhub.folder import Folder
+from streamhub.history import History
+from streamhub.offset import NO_GENERATION, Offset
+from streamhub.seek import Start, locate
+from streamhub.stream import StreamFile
+from streamhub.tail import Appeared, Change, Gone, Grew, Replaced
+from streamhub.tailer import Tailer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamhub.config import Config
+    from streamhub.stream import Look
+    from streamhub.tail import Tail
+
+_log = logging.getLogger("streamhub.hub")
+
+#: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
+_LINGER: Final = 10.0
+#: So many streams' longest tails are remembered.
+_REMEMBERED: Final = 100_000
+_READ_THREADS: Final = 4
+
+
+class Hub:
+    """The streams of a folder, as live channels.
+
+    Attributes:
+        folder: where the streams are.
+        history: their past.
+        channels: the watched ones by id.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folder = Folder(config.directory)
+        self._readers = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="streamhub-read")
+        self._poller = ThreadPoolExecutor(1, thread_name_prefix="streamhub-poll")
+        self.history = History(self.folder, self._readers, max_line=config.max_line)
+        self.tailer = Tailer(
+            self.folder, max_line=config.max_line, floor=config.poll_floor, ceiling=config.poll_ceiling
+        )
+        self.channels: dict[str, Channel] = {}
+        self._watches: dict[Channel, asyncio.Future[None]] = {}
+        self._tails: dict[Channel, Tail] = {}
+        self._idle_since: dict[Channel, float] = {}
+        self._sweep_at = 0.0
+        self._seen: OrderedDict[str, Offset] = OrderedDict()
+        self._name_watchers: set[Callable[[dict[str, int]], None]] = set()
+        self._names: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._polling = False
+        self._closed = False
+
+    async def close(self) -> None:
+        """Stop polling and give everything back. Readers are to be closed before."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for channel in self.channels.values():
+            channel.release()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._poller, self.tailer.close)
+        self._poller.shutdown(wait=False)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.folder.close()
+
+    async def channel(self, stream: str) -> Channel:
+        """The stream's channel, watched from now on for as long as somebody is in it.
+
+        Raises:
+            InvalidStreamIdError: no stream can have that id.
+            OSError: the descriptors have run out, or the disk failed.
+        """
+        channel = self.channels.get(stream)
+        if channel is None:
+            channel = self.channels[stream] = Channel(stream)
+            self._watches[channel] = asyncio.ensure_future(self._watch(channel))
+        watch = self._watches.get(channel)
+        if watch is not None:
+            await asyncio.shield(watch)
+        return channel
+
+    async def locate(self, stream: str, start: Start) -> tuple[Look, int]:
+        """Look at the file itself: where the stream stands, and the byte at which a reader would start.
+
+        Raises:
+            StreamNotFoundError, InvalidOffsetError, OffsetGoneError, OffsetAheadError: see :func:`seek.locate`.
+            OSError: the descriptors have run out, or the disk failed.
+        """
+        look, position = await self.history.run(self._locate, stream, start)
+        self.note(stream, look)
+        return look, position
+
+    async def start(self, stream: str, start: Start, *, wait: bool) -> tuple[Channel, int, Offset | None]:
+        """A channel to follow, the byte to begin at, and the offset to wait for when this copy lags behind it.
+
+        Args:
+            stream: the stream's id.
+            start: where to begin.
+            wait: whether the stream may not be there yet, or not have come that far.
+
+        Raises:
+            StreamNotFoundError, OffsetAheadError: only without ``wait``.
+            InvalidOffsetError, OffsetGoneError: see :func:`seek.locate`.
+        """
+        pending: Offset | None = None
+        position = 0
+        try:
+            look, position = await self.locate(stream, start)
+        except (StreamNotFoundError, OffsetAheadError):
+            if not wait:
+                raise
+            pending = None if start.at_beginning else start.offset
+            look = None
+        channel = await self.channel(stream)
+        if look is not None and channel.look != look:
+            await self.poll(channel)  # the file is ahead of what readers were told: tell them first
+        return channel, position, pending
+
+    async def poll(self, channel: Channel) -> None:
+        """Look at one stream now, and tell its readers."""
+        tail = self._tails.get(channel)
+        if tail is not None:
+            await self._polled(self.tailer.poll, tail)
+
+    def seen(self, stream: str) -> Offset | None:
+        """The longest tail this host has seen of a stream, in its newest generation."""
+        return self._seen.get(stream)
+
+    def note(self, stream: str, look: Look) -> None:
+        """Remember how long a stream was."""
+        seen = self._seen.get(stream)
+        if look.generation == NO_GENERATION:
+            return
+        if seen is None or seen.generation != look.generation or seen.byte < look.tail:
+            self._seen[stream] = look.next
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+    def watch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
+        """Have the ids in the folder told, now and whenever one comes."""
+        self._name_watchers.add(tell)
+        self._schedule()
+
+    def unwatch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
+        """Take :meth:`watch_names` back."""
+        self._name_watchers.discard(tell)
+
+    async def _watch(self, channel: Channel) -> None:
+        try:
+            tail, look = await asyncio.get_running_loop().run_in_executor(
+                self._poller, self._start_watch, channel.stream
+            )
+        except BaseException:
+            self.channels.pop(channel.stream, None)
+            raise
+        finally:
+            self._watches.pop(channel, None)
+        self._tails[channel] = tail
+        self._idle_since[channel] = time.monotonic()
+        channel.look = look
+        if look is not None:
+            self.note(channel.stream, look)
+        self._schedule()
+
+    def _start_watch(self, stream: str) -> tuple[Tail, Look | None]:
+        tail = self.tailer.watch(stream)
+        return tail, tail.look  # as of now: what comes after it is told as a change
+
+    def _locate(self, stream: str, start: Start) -> tuple[Look, int]:
+        with StreamFile.open(self.folder, stream, self.config.max_line) as file:
+            look = file.look()
+            return look, locate(file, look, start, self._seen.get(stream))
+
+    def _schedule(self) -> None:
+        """Set the timer to the next tick at which something is due."""
+        if self._polling or self._closed:
+            return
+        due = math.inf if self.tailer.next_due is None else self.tailer.next_due
+        if self._name_watchers:
+            due = min(due, self.tailer.next_scan)
+        if self._timer is not None and self._timer_at <= due < math.inf:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due < math.inf:
+            floor = self.config.poll_floor
+            self._timer_at = due
+            self._timer = asyncio.get_running_loop().call_at(math.ceil(due / floor) * floor, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._polling = True
+        self._polled(self._poll_due).add_done_callback(self._ticked)
+
+    def _ticked(self, _poll: asyncio.Future[Any]) -> None:
+        self._polling = False
+        if self._closed:
+            return
+        if self._names is not self.tailer.names:
+            self._names = self.tailer.names
+            for tell in list(self._name_watchers):
+                tell(self._names)
+        self._unwatch_idle()
+        self._schedule()
+
+    def _poll_due(self) -> list[tuple[Tail, Change]]:
+        changes = self.tailer.poll_due()
+        try:
+            return changes + self.tailer.scan()
+        except OSError as error:
+            _log.warning("cannot read the folder %s, will try again: %s", self.folder.path, error)
+            return changes
+
+    def _polled(self, poll: Callable[..., list[tuple[Tail, Change]]], *args: Tail) -> asyncio.Future[Any]:
+        """Run a poll in its thread. What it found is told before anybody who awaits it goes on, in order."""
+        future = asyncio.get_running_loop().run_in_executor(self._poller, poll, *args)
+        future.add_done_callback(self._tell)
+        return future
+
+    def _tell(self, poll: asyncio.Future[list[tuple[Tail, Change]]]) -> None:
+        if poll.cancelled() or self._closed:
+            return
+        error = poll.exception()
+        if error is not None:
+            _log.error("polling failed, will try again", exc_info=error)
+            return
+        for tail, change in poll.result():
+            channel = self.channels.get(tail.stream)
+            if channel is not None and self._tails.get(channel) is tail:
+                self._tell_channel(channel, change)
+
+    def _tell_channel(self, channel: Channel, change: Change) -> None:
+        match change:
+            case Grew(look, batches):
+                channel.grew(look, batches)
+            case Appeared(look):
+                channel.appeared(look)
+            case Replaced(look):
+                channel.replaced(look)
+            case Gone():
+                channel.replaced(None)
+        if channel.look is not None:
+            self.note(channel.stream, channel.look)
+
+    def _unwatch_idle(self) -> None:
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + 1.0
+        for channel, since in list(self._idle_since.items()):
+            if channel.watched:
+                self._idle_since[channel] = now
+            elif now > since + _LINGER:
+                del self._idle_since[channel], self.channels[channel.stream]
+                self._poller.submit(self.tailer.unwatch, self._tails.pop(channel))

@@ -1,0 +1,191 @@
+"""The end of one stream's file: where it stands, and what came since the last look."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from streamhub.batch import Batch, is_final
+from streamhub.errors import StreamNotFoundError, StreamReplacedError
+from streamhub.stream import PIECE_BYTES, Look, StreamFile, split_cells
+
+if TYPE_CHECKING:
+    from streamhub.folder import Folder
+
+#: One look takes in at most this many bytes; what is left is taken at the next.
+LOOK_BYTES: Final = 4 * PIECE_BYTES
+_UNSEEN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Grew:
+    """Lines came: the batches are consecutive, and the stream stands at ``look`` after them."""
+
+    look: Look
+    batches: list[Batch]
+
+
+@dataclass(frozen=True, slots=True)
+class Appeared:
+    """The stream was not there, and is now."""
+
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The file was cut or replaced: whoever stood in it stands nowhere; ``look`` is the new one."""
+
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The file was deleted."""
+
+
+Change = Grew | Appeared | Replaced | Gone
+
+
+class Tail:
+    """The end of one stream. Not thread-safe: one thread polls.
+
+    Attributes:
+        stream: the stream's id.
+        look: where it stands; None while there is no such stream.
+        active: when it last changed, on the monotonic clock, in seconds.
+        due: when it is to be looked at next, on the same clock.
+    """
+
+    __slots__ = ("_file", "_folder", "_keep_open", "_max_line", "_scanned", "_size", "active", "due", "look", "stream")
+
+    def __init__(self, folder: Folder, stream: str, max_line: int, *, keep_open: bool) -> None:
+        self.stream = stream
+        self.look: Look | None = None
+        self.active = 0.0
+        self.due = 0.0
+        self._folder = folder
+        self._max_line = max_line
+        self._keep_open = keep_open
+        self._file: StreamFile | None = None
+        self._size = 0
+        self._scanned = 0  # no newline from the tail up to here: a long torn line is not searched again
+        self._open()
+
+    @property
+    def keeps_open(self) -> bool:
+        """Whether it may hold a descriptor while it is watched."""
+        return self._keep_open
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def backlog(self) -> bool:
+        """Whether more is known to be there than the last look took in."""
+        return self._size == _UNSEEN
+
+    def poll(self) -> Change | None:
+        """What happened since the last look; None when nothing did.
+
+        Raises:
+            OSError: the disk failed or descriptors ran out; the next poll tries again.
+        """
+        if self._file is not None:  # the hot path: one system call for a stream that stands still
+            size = self._file.size()
+            return None if size == self._size else self._moved(self._file, size)
+        if self.look is not None:
+            return self._poll_by_name(self.look)
+        look = self._open()
+        return None if look is None else Appeared(look)
+
+    def verify(self) -> Change | None:
+        """Whether the name still leads to the file that is being read: what a poll of the descriptor cannot see."""
+        if self.look is None:
+            return self.poll()
+        identity = self._folder.identity(self.stream)
+        return None if identity == self.look.identity else self._reopen()
+
+    def _open(self) -> Look | None:
+        try:
+            file = StreamFile.open(self._folder, self.stream, self._max_line)
+        except (StreamNotFoundError, FileNotFoundError):
+            self.look = None
+            return None
+        self._file = file
+        try:
+            self.look = file.look()
+        except OSError:
+            self.close()
+            raise
+        self._size = self._scanned = self.look.tail
+        if not self._keep_open:
+            self.close()
+        return self.look
+
+    def _reopen(self) -> Change:
+        self.close()
+        look = self._open()
+        return Gone() if look is None else Replaced(look)
+
+    def _poll_by_name(self, look: Look) -> Change | None:
+        """The way of streams there is no descriptor for: by ``stat``, and only what grew is opened."""
+        status = self._folder.status(self.stream)
+        if status is None or (status.st_dev, status.st_ino) != look.identity:
+            return self._reopen()
+        if status.st_size == self._size:
+            return None
+        try:
+            with StreamFile.open(self._folder, self.stream, self._max_line) as file:
+                return self._moved(file, file.size()) if file.identity() == look.identity else self._reopen()
+        except StreamNotFoundError:
+            return self._reopen()
+
+    def _moved(self, file: StreamFile, size: int) -> Change | None:
+        look = self.look
+        assert look is not None
+        if size < look.tail:
+            return self._reopen()
+        try:
+            batches = self._read_new(file, look, size)
+        except StreamReplacedError:
+            batches = None
+        if batches is None:
+            return self._reopen()
+        if not batches:
+            return None
+        closed = next((is_final(batch.lines[-1]) for batch in reversed(batches) if batch.lines), look.closed)
+        self.look = Look(look.identity, batches[0].generation, batches[-1].end, closed)
+        return Grew(self.look, batches)
+
+    def _read_new(self, file: StreamFile, look: Look, size: int) -> list[Batch] | None:
+        """The new whole lines; none when there is but a torn one; None when this is not the file of before."""
+        lead = min(1, look.tail)  # the newline before the tail must still be there
+        data = os.pread(file.fd, min(size - look.tail, LOOK_BYTES) + lead, look.tail - lead)
+        if lead and (data[:1] != b"\n" or file.generation(look.tail) != look.generation):
+            return None
+        whole = len(data) - lead == size - look.tail
+        cut = data.rfind(b"\n") + 1
+        if cut <= lead and not whole:
+            return self._read_long(file, look, size)
+        self._size = size if whole else _UNSEEN
+        if cut <= lead:
+            self._scanned = size
+            return []
+        generation = look.generation if lead else file.generation(size)
+        return split_cells(self.stream, generation, look.tail, data[lead:cut], self._max_line)
+
+    def _read_long(self, file: StreamFile, look: Look, size: int) -> list[Batch]:
+        """The way of a line that is longer than a look: search on for its end from where the last look gave up."""
+        newline = file.next_newline(max(self._scanned, look.tail), size)
+        if newline < 0:
+            self._size = self._scanned = size
+            return []
+        generation = look.generation if look.tail else file.generation(size)
+        batch = file.read(look.tail, newline + 1, PIECE_BYTES, generation)
+        self._size = size if batch.end == size else _UNSEEN
+        return [batch]

@@ -1,0 +1,1 @@
+"""The server: streams over HTTP and WebSocket, on aiohttp."""

@@ -1,0 +1,305 @@
+"""Connections that only give: after the response's head, the socket belongs to us.
+
+aiohttp does the request; then :func:`take_over` swaps the transport's protocol for a lean one, because what an
+idle aiohttp connection holds (request, parser, task, queue) is dead weight for one that never answers again.
+Bytes go straight to the descriptor, so that a thousand clients share one buffer; those whose socket is full wait
+in one ``epoll``. Under TLS, or while the transport still holds bytes, they go through the transport instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import select
+import socket
+import struct
+import termios
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import web
+
+    from streamhub.reader import Reader
+
+#: How long a client may take to hear the end, in seconds.
+_CLOSE_TIMEOUT: Final = 5.0
+#: A connection that says nothing for so many seconds gets a heartbeat.
+HEARTBEAT: Final = 15.0
+_SWEEP: Final = 1.0
+#: TCP keepalive finds peers that vanished: idle seconds, seconds between probes, probes.
+_KEEPALIVE: Final = (60, 15, 4)
+
+
+class Connections:
+    """All connections that were taken over: wakes the blocked, cuts the stalled, keeps the quiet ones alive.
+
+    Attributes:
+        open: the connections there are.
+        cut: how many were cut because they took nothing.
+    """
+
+    def __init__(self, *, stall_timeout: float) -> None:
+        self.open: set[Connection] = set()
+        self.cut = 0
+        self.now = time.monotonic()
+        self._stall_timeout = stall_timeout
+        self._blocked: dict[int, Connection] = {}
+        self._epoll = select.epoll()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._epoll.fileno(), self._writable)
+        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+    def close(self) -> None:
+        """Cut what is left, and stop."""
+        self._sweeper.cancel()
+        self._loop.remove_reader(self._epoll.fileno())
+        for connection in list(self.open):
+            connection.abort()
+        self._epoll.close()
+
+    def block(self, connection: Connection) -> None:
+        """Have a connection flushed when its socket takes bytes again."""
+        if connection.fd not in self._blocked:
+            self._epoll.register(connection.fd, select.EPOLLOUT)
+            self._blocked[connection.fd] = connection
+
+    def unblock(self, connection: Connection) -> None:
+        """It waits no more."""
+        if self._blocked.pop(connection.fd, None) is not None:
+            self._epoll.unregister(connection.fd)
+
+    def _writable(self) -> None:
+        for fd, _events in self._epoll.poll(0):
+            connection = self._blocked.get(fd)
+            if connection is not None:
+                connection.flush()
+
+    def _sweep(self) -> None:
+        self.now = time.monotonic()
+        for connection in list(self.open):
+            if connection.stalled(self.now, self._stall_timeout):
+                self.cut += 1
+                connection.abort()
+            elif connection.overdue(self.now):
+                connection.abort()
+            elif connection.wrote_at + HEARTBEAT <= self.now and not connection.blocked:
+                connection.beat()
+        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, as a sink for a reader.
+
+    Attributes:
+        reader: what is pumped when the socket takes bytes again.
+        blocked: whether it takes nothing for now.
+        wrote_at: when it last wrote, to the second.
+        fd: the socket's descriptor.
+    """
+
+    __slots__ = (
+        "_closing_at",
+        "_connections",
+        "_direct",
+        "_ending",
+        "_on_lost",
+        "_progress",
+        "_rest",
+        "_transport",
+        "blocked",
+        "fd",
+        "reader",
+        "wrote_at",
+    )
+
+    def __init__(self, connections: Connections, transport: asyncio.Transport) -> None:
+        self.reader: Reader | None = None
+        self.blocked = False
+        self.wrote_at = connections.now
+        self._connections = connections
+        self._transport = transport
+        self._rest: list[memoryview] = []
+        self._ending = False
+        self._closing_at = 0.0
+        self._progress = (0, 0.0)
+        self._on_lost: Callable[[], None] | None = None
+        sock = transport.get_extra_info("socket")
+        self.fd: int = sock.fileno()
+        self._direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
+        transport.set_write_buffer_limits(high=64 * 1024)
+        _keep_alive(sock)
+        connections.open.add(self)
+
+    @property
+    def closing(self) -> bool:
+        """Whether its end was written: nothing may follow."""
+        return self._ending
+
+    def write(self, data: bytes) -> bool:
+        """Take bytes, always all of them; False when it is blocked after that."""
+        self.wrote_at = self._connections.now
+        if not self._direct:
+            self._transport.write(data)
+            return not self.blocked
+        if self._rest:
+            self._rest.append(memoryview(data))
+            return False
+        try:
+            sent = os.write(self.fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.abort()
+            return False
+        if sent == len(data):
+            return True
+        self._rest.append(memoryview(data)[sent:])
+        self._block()
+        return False
+
+    def finish(self, data: bytes) -> None:
+        """Write the last bytes; the connection ends when they are out and the client has heard it."""
+        if self._ending:
+            return
+        self._close_reader()
+        self._ending = True
+        self._closing_at = time.monotonic() + _CLOSE_TIMEOUT
+        self.write(data)
+        if not self._rest:
+            self.flushed_end()
+
+    def flushed_end(self) -> None:
+        """The last bytes are out: say so to the peer, and wait for it to hang up."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Cut it: no more is sent."""
+        self._close_reader()
+        self._ending = True
+        self._connections.unblock(self)
+        self._transport.abort()
+
+    def beat(self) -> None:
+        """Say something, so that nobody takes the connection for dead."""
+
+    def flush(self) -> None:
+        """The socket takes bytes again: write what is left, then let the reader go on."""
+        try:
+            while self._rest:
+                sent = os.write(self.fd, self._rest[0])
+                if sent < len(self._rest[0]):
+                    self._rest[0] = self._rest[0][sent:]
+                    return
+                del self._rest[0]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.abort()
+            return
+        self._connections.unblock(self)
+        self.blocked = False
+        self._go_on()
+
+    def stalled(self, now: float, seconds: float) -> bool:
+        """Whether the peer has taken nothing at all for so long though there is something for it."""
+        waiting = sum(map(len, self._rest)) + self._transport.get_write_buffer_size()
+        if not waiting:
+            self._progress = (0, 0.0)
+            return False
+        # The kernel turns writable in large steps: what it still holds tells whether the peer moves.
+        waiting += _unsent(self.fd)
+        before, since = self._progress
+        if before != waiting or not since:
+            self._progress = (waiting, now)
+            return False
+        return now - since >= seconds
+
+    def overdue(self, now: float) -> bool:
+        """Whether it has been told the end, and does not hang up."""
+        return self._ending and not self._rest and bool(self._closing_at) and now > self._closing_at
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full (TLS)."""
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has drained (TLS)."""
+        self.blocked = False
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """What a client sends changes nothing."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone: its descriptor may be somebody else's in a moment."""
+        del exc
+        self._close_reader()
+        self._ending = True
+        self._rest.clear()
+        self._direct = False
+        self._connections.unblock(self)
+        self._connections.open.discard(self)
+        if self._on_lost is not None:
+            self._on_lost()
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Have something done when it is gone."""
+        self._on_lost = callback
+
+    def _block(self) -> None:
+        self.blocked = True
+        self._connections.block(self)
+
+    def _go_on(self) -> None:
+        if self._ending:
+            self.flushed_end()
+        elif self.reader is not None:
+            self.reader.pump()
+
+    def _close_reader(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+
+
+async def take_over(request: web.Request, response: web.StreamResponse) -> asyncio.Transport | None:
+    """Send a response's head, then take the socket away from aiohttp; None when the client has gone.
+
+    aiohttp's protocol object is told that it lost its connection, which ends its task and frees what it holds.
+    The caller gives the transport a protocol of its own before it awaits anything.
+    """
+    await response.prepare(request)
+    protocol = request.protocol
+    transport = protocol.transport
+    if transport is None or transport.is_closing():
+        return None
+    protocol.transport = None  # so that it cannot close what is no longer its own
+    return transport
+
+
+def hand_over(request: web.Request, transport: asyncio.Transport, connection: Connection) -> None:
+    """Let the connection have the transport's bytes, and aiohttp's protocol object go."""
+    transport.set_protocol(connection)
+    request.protocol.connection_lost(None)
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    idle, interval, count = _KEEPALIVE
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count)
+
+
+def _unsent(fd: int) -> int:
+    """Bytes in the kernel's buffer that the peer has not acknowledged."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0" * 4))[0])
+    except OSError:
+        return 0
