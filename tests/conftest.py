@@ -1,0 +1,64 @@
+"""What tests share. A section each; fixtures for servers go to the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# --- where we run -----------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = bool(os.environ.get("CI"))
+
+# --- hypothesis: no deadline, since machines that run tests are busy; in CI the same examples every time --------------
+
+settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
+settings.load_profile("ci" if CI else "dev")
+
+
+# --- what a machine may lack: skip and say so, but in CI fail, or a green run would prove nothing ---------------------
+
+
+def missing(what: str) -> NoReturn:
+    """End this test because the machine lacks something."""
+    if CI:
+        pytest.fail(f"{what} (CI is set: a skip would hide this)", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str, str], str]:
+    """``require_tool("nats-server", "serves JetStream")``: the path of a program, or the end of the test."""
+
+    def require(name: str, why: str) -> str:
+        return shutil.which(name) or missing(f"{name} is not installed: it {why}")
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def node_modules(require_tool: Callable[[str, str], str]) -> Path:
+    """The Node packages of ``tests/js``; programs are in its ``.bin``."""
+    require_tool("node", "runs the clients of tests/js")
+    path = ROOT / "tests" / "js" / "node_modules"
+    if not path.is_dir():
+        missing("tests/js/node_modules is not there: run scripts/setup")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser that shows the dashboard."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    missing("chromium is not installed: it shows the dashboard")
