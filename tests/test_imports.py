@@ -32,12 +32,12 @@ LAYERS = {
     "names": Layer("config offset stream_id", "errors"),
     "schema": Layer("events envelope", "errors names", "msgspec"),
     # A line as bytes: what it means, how it travels. Pure (see the test below).
-    "lines": Layer("batch filters lines wire inbound", "errors names", "msgspec"),
+    "lines": Layer("batch filters times lines wire inbound", "errors names", "msgspec"),
     # What a mission imports, beside a web framework of its own: light, so no asyncio either (see the test below).
     "emitter": Layer("append writer emitter", "errors names schema lines", "msgspec"),
     "stream": Layer("folder stream seek page", "errors names lines", "msgspec"),
     # What a stream, or a folder of them, holds at large.
-    "survey": Layer("ends catalog summary", "errors names lines stream", "msgspec"),
+    "survey": Layer("ends tally catalog summary", "errors names lines stream", "msgspec"),
     "tailer": Layer("tail tailer", "errors names lines stream"),
     "hub": Layer("channel history reader hub", "errors names lines stream tailer", "aiofiles"),
     "web": Layer(
@@ -186,4 +186,5 @@ def test_emitting_loads_nothing_heavy(name: str) -> None:
     answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
     loaded = set(answer.stdout.split())
     assert name in loaded
-    assert not loaded & {"aiohttp", "asyncio", "click", "aiofiles", "rich", "streamhub.hub", "streamhub.web"}
+    heavy = loaded & {"aiohttp", "asyncio", "click", "aiofiles", "rich", "streamhub.hub", "streamhub.web"}
+    assert not heavy, f"import {name} loads {', '.join(sorted(heavy))}"
