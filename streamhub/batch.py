@@ -96,11 +96,12 @@ class Batch:
         return batch
 
     def cut(self, count: int) -> Batch:
-        """Its first ``count`` lines (at least one), ending right after the last of them."""
+        """Its first ``count`` lines, ending right after the last of them; itself when it has no more."""
         if count >= len(self.lines):
             return self
         ends = self.ends[:count]
-        return Batch(self.stream, self.generation, self.start, ends[-1], self.lines[:count], ends, self.malformed)
+        end = ends[-1] if ends else self.start
+        return Batch(self.stream, self.generation, self.start, end, self.lines[:count], ends)
 
     def _keep(self, wanted: Filter) -> Batch:
         keep = wanted.keep(self.lines)
@@ -150,8 +151,10 @@ def is_final(line: bytes) -> bool:
     """Whether this line, standing last, closes its stream: a ``status`` whose payload says ``"final": true``."""
     if b'"final"' not in line and b"\\u" not in line:
         return False
+    if fault_of(line, len(line)) is not None:
+        return False  # Python's parser takes more than JSON: NaN, a byte order mark, surrogates in UTF-8
     try:
-        event: Any = json.loads(line)
+        event: Any = json.loads(line.decode(), parse_int=str)
     except (ValueError, RecursionError):
         return False
     payload = event.get("payload") if isinstance(event, dict) and event.get("event_type") == "status" else None
@@ -202,7 +205,7 @@ def _is_json(line: bytes) -> bool:
 def _is_json_with_surrogates(line: bytes) -> bool:
     """Whether it is JSON with lone surrogates escaped: the grammar allows them, msgspec refuses, Python takes them."""
     try:
-        json.loads(line, parse_constant=_refuse, parse_int=str)
+        json.loads(line.decode(), parse_constant=_refuse, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return True

@@ -11,13 +11,14 @@ A reader writes into a *sink*, whatever that is: nothing here knows a web framew
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from streamhub.filters import EVERYTHING, Filter
 from streamhub.offset import NO_GENERATION, ZERO, Offset
 
 if TYPE_CHECKING:
     from streamhub.batch import Batch, Encoder
+    from streamhub.filters import Filter
     from streamhub.stream import Look
 
 
@@ -61,28 +62,19 @@ class Cursor:
         wanted: which lines.
         position: the byte it stands at, unless it stands at the tail.
         offset: where it is to begin once the stream reaches that far (a copy that lags); None once it has begun.
-        place: the group of cursors at the tail, or of those that wait, that it is in; None while it is behind.
+        group: the cursors at the tail, or of those that wait, that it is in; None while it is behind.
     """
 
-    __slots__ = ("channel", "encode", "offset", "place", "position", "reader", "wanted")
+    __slots__ = ("channel", "encode", "group", "offset", "position", "reader", "wanted")
 
-    def __init__(
-        self,
-        channel: Channel,
-        reader: CursorOwner,
-        encode: Encoder,
-        *,
-        wanted: Filter = EVERYTHING,
-        position: int = 0,
-        offset: Offset | None = None,
-    ) -> None:
-        self.channel = channel
+    def __init__(self, reader: CursorOwner, place: Place, encode: Encoder, wanted: Filter) -> None:
+        self.channel = place.channel
         self.reader = reader
         self.encode = encode
         self.wanted = wanted
-        self.position = position
-        self.offset = offset
-        self.place: set[Cursor] | None = None
+        self.position = place.position
+        self.offset = place.offset
+        self.group: set[Cursor] | None = None
 
     @property
     def next(self) -> Offset:
@@ -92,12 +84,45 @@ class Cursor:
             return self.offset
         if look is None or look.generation == NO_GENERATION:
             return ZERO
-        return Offset(look.generation, self.position if self.place is None else look.tail)
+        return Offset(look.generation, self.position if self.group is None else look.tail)
 
     @property
     def active(self) -> bool:
         """Whether it is still in its channel: not ended, reset or left."""
         return self in self.channel.cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader begins in a channel.
+
+    Attributes:
+        channel: the stream.
+        position: the byte.
+        offset: the place to wait for, while this copy of the stream lags behind it.
+    """
+
+    channel: Channel
+    position: int = 0
+    offset: Offset | None = None
+
+    @property
+    def next(self) -> Offset:
+        """The place as a token."""
+        look = self.channel.look
+        return self.offset or (ZERO if look is None else Offset(look.generation, self.position))
+
+    @property
+    def at_tail(self) -> bool:
+        """Whether there is nothing to read for now."""
+        look = self.channel.look
+        return look is None or self.offset is not None or self.position == look.tail
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing will ever come."""
+        look = self.channel.look
+        return look is not None and look.closed and self.offset is None and self.position == look.tail
 
 
 class Channel:
@@ -126,9 +151,9 @@ class Channel:
     def remove(self, cursor: Cursor) -> None:
         """Forget a cursor."""
         self.cursors.discard(cursor)
-        if cursor.place is not None:
-            cursor.place.discard(cursor)
-            cursor.place = None
+        if cursor.group is not None:
+            cursor.group.discard(cursor)
+            cursor.group = None
 
     def settle(self, cursor: Cursor) -> bool:
         """Let a cursor stand that has nothing to read for now; False when there is something.
@@ -221,13 +246,13 @@ class Channel:
 
     def _stand(self, cursor: Cursor, group: set[Cursor]) -> None:
         group.add(cursor)
-        cursor.place = group
+        cursor.group = group
 
     def _stir(self, group: set[Cursor], position: int) -> None:
         """Move on those of a group that no batch moves."""
         for cursor in list(group):
             group.discard(cursor)
-            cursor.place = None
+            cursor.group = None
             cursor.position = position
             cursor.reader.behind.append(cursor)
             cursor.reader.pump()
@@ -250,5 +275,5 @@ def _hand_out(blob: bytes, batch: Batch, group: set[Cursor]) -> None:
             slow.append(cursor)
     for cursor in slow:
         group.discard(cursor)
-        cursor.place = None
+        cursor.group = None
         cursor.reader.behind.append(cursor)

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from streamhub.channel import Channel
+from streamhub.channel import Channel, Place
 from streamhub.errors import OffsetAheadError, StreamNotFoundError
 from streamhub.folder import Folder
 from streamhub.history import History
@@ -47,6 +47,7 @@ class Hub:
         folder: where the streams are.
         history: their past.
         channels: the watched ones by id.
+        draining: whether the server shuts down.
     """
 
     def __init__(self, config: Config) -> None:
@@ -70,14 +71,19 @@ class Hub:
         self._timer_at = math.inf
         self._polling = False
         self._closed = False
+        self.draining = False
+
+    def drain(self) -> None:
+        """The server shuts down: whoever waits for a change is to answer now."""
+        self.draining = True
+        for channel in self.channels.values():
+            channel.release()
 
     async def close(self) -> None:
         """Stop polling and give everything back. Readers are to be closed before."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for channel in self.channels.values():
-            channel.release()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._poller, self.tailer.close)
         self._poller.shutdown(wait=False)
@@ -98,6 +104,7 @@ class Hub:
         watch = self._watches.get(channel)
         if watch is not None:
             await asyncio.shield(watch)
+        self._idle_since[channel] = time.monotonic()
         return channel
 
     async def locate(self, stream: str, start: Start) -> tuple[Look, int]:
@@ -111,8 +118,8 @@ class Hub:
         self.note(stream, look)
         return look, position
 
-    async def start(self, stream: str, start: Start, *, wait: bool) -> tuple[Channel, int, Offset | None]:
-        """A channel to follow, the byte to begin at, and the offset to wait for when this copy lags behind it.
+    async def start(self, stream: str, start: Start, *, wait: bool) -> Place:
+        """Where to begin to follow a stream.
 
         Args:
             stream: the stream's id.
@@ -135,7 +142,7 @@ class Hub:
         channel = await self.channel(stream)
         if look is not None and channel.look != look:
             await self.poll(channel)  # the file is ahead of what readers were told: tell them first
-        return channel, position, pending
+        return Place(channel, position, pending)
 
     async def poll(self, channel: Channel) -> None:
         """Look at one stream now, and tell its readers."""
@@ -177,7 +184,6 @@ class Hub:
         finally:
             self._watches.pop(channel, None)
         self._tails[channel] = tail
-        self._idle_since[channel] = time.monotonic()
         channel.look = look
         if look is not None:
             self.note(channel.stream, look)

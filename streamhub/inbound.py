@@ -53,7 +53,7 @@ Event = Data | Ping | Closed | Breach
 
 
 class Inbound:
-    """Takes one client's bytes apart. After :class:`Closed` or :class:`Breach` it takes no notice of more."""
+    """Takes one client's bytes apart. After a close, or a breach with 1002, it takes no notice of more."""
 
     __slots__ = ("_done", "_in_message", "_rest", "_size", "_skip")
 
@@ -121,8 +121,8 @@ class Inbound:
         self._in_message = not fin
         self._skip = size
         events.append(Data())
-        if self._size > MAX_MESSAGE:
-            return self._end(events, Breach(TOO_BIG, f"a message is longer than {MAX_MESSAGE} bytes"))
+        if self._size > MAX_MESSAGE:  # it is known where it ends: what follows, the client's close, is still heard
+            events.append(Breach(TOO_BIG, f"a message is longer than {MAX_MESSAGE} bytes"))
         return 1
 
     def _control(self, opcode: int, masked: bytes, size: int, events: list[Event]) -> int:

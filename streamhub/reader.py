@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from streamhub.channel import Cursor
 from streamhub.errors import StreamNotFoundError, StreamReplacedError
 from streamhub.filters import EVERYTHING, Filter
-from streamhub.offset import Offset, parse_offset
+from streamhub.offset import parse_offset
 
 if TYPE_CHECKING:
     from streamhub.batch import Batch, Encoder
-    from streamhub.channel import Channel, Sink
+    from streamhub.channel import Place, Sink
     from streamhub.history import History
+    from streamhub.offset import Offset
     from streamhub.stream import Look
 
 _log = logging.getLogger("streamhub.reader")
@@ -41,18 +42,10 @@ class Reader:
         self._done = False
         self._resuming = False
 
-    def follow(
-        self,
-        channel: Channel,
-        encode: Encoder,
-        *,
-        wanted: Filter = EVERYTHING,
-        position: int = 0,
-        offset: Offset | None = None,
-    ) -> Cursor:
+    def follow(self, place: Place, encode: Encoder, wanted: Filter = EVERYTHING) -> Cursor:
         """Add a cursor to a stream; :meth:`pump` starts it."""
-        cursor = Cursor(channel, self, encode, wanted=wanted, position=position, offset=offset)
-        channel.cursors.add(cursor)
+        cursor = Cursor(self, place, encode, wanted)
+        place.channel.cursors.add(cursor)
         self.cursors.append(cursor)
         self.behind.append(cursor)
         return cursor

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TEXT: Final = 0x81  # FIN and opcode 1, RFC 6455 section 5.2
 _CLOSE: Final = 0x88
+_PING: Final = 0x89
 _PONG: Final = 0x8A
 
 
@@ -45,6 +46,10 @@ def close_frame(code: int, reason: str) -> bytes:
     """A close frame; the reason has at most 123 bytes."""
     payload = code.to_bytes(2) + reason.encode()
     return frame_header(_CLOSE, len(payload)) + payload
+
+
+#: Asks a quiet client whether it is there; proxies see that the connection lives.
+PING_FRAME: Final = bytes((_PING, 0))
 
 
 def pong_frame(payload: bytes) -> bytes:
@@ -93,15 +98,7 @@ def json_lines(lines: Iterable[bytes]) -> bytes:
     return b"".join([line + b"\n" for line in lines])
 
 
-def http_chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body (RFC 9112 section 7.1); nothing for no data, which would end the body."""
-    return b"%x\r\n%s\r\n" % (len(data), data) if data else b""
-
-
-#: Ends a chunked body.
-LAST_CHUNK: Final = b"0\r\n\r\n"
-
-# --- Server-sent events (WHATWG HTML section 9.2), as chunks of an HTTP body ------------------------------------
+# --- Server-sent events (WHATWG HTML section 9.2) ------------------------------------
 
 
 def sse_event(*, data: bytes, event: str = "", id: str = "") -> bytes:  # noqa: A002 - the field's name
@@ -127,7 +124,7 @@ def sse_lines(batch: Batch, _at_tail: bool) -> bytes:  # noqa: FBT001
     ]
     if not parts or batch.ends[-1] != batch.end:
         parts.append(b"%s%016d\n\n" % (prefix, batch.end))
-    return http_chunk(b"".join(parts))
+    return b"".join(parts)
 
 
 def durable_events(lines: Sequence[bytes], control: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ in one ``epoll``. Under TLS, or while the transport still holds bytes, they go t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import select
@@ -16,14 +17,17 @@ import socket
 import struct
 import termios
 import time
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aiohttp import web
+    from collections.abc import Callable, Mapping
 
     from streamhub.reader import Reader
+
+_C = TypeVar("_C", bound="Connection")
 
 #: How long a client may take to hear the end, in seconds.
 _CLOSE_TIMEOUT: Final = 5.0
@@ -48,10 +52,27 @@ class Connections:
         self.now = time.monotonic()
         self._stall_timeout = stall_timeout
         self._blocked: dict[int, Connection] = {}
+        self._emptied = asyncio.Event()
         self._epoll = select.epoll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._epoll.fileno(), self._writable)
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+    async def drain(self, seconds: float) -> None:
+        """Tell everyone to go, and wait until they have, for so long at most."""
+        for connection in list(self.open):
+            connection.go_away()
+        if self.open:
+            self._emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)
+
+    def forget(self, connection: Connection) -> None:
+        """It is gone."""
+        self.unblock(connection)
+        self.open.discard(connection)
+        if not self.open:
+            self._emptied.set()
 
     def close(self) -> None:
         """Cut what is left, and stop."""
@@ -72,6 +93,11 @@ class Connections:
         if self._blocked.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
 
+    def expire(self, connection: Connection, seconds: float) -> None:
+        """End a connection after a while."""
+        timer = self._loop.call_later(seconds, connection.finish, b"")
+        connection.when_lost(timer.cancel)
+
     def _writable(self) -> None:
         for fd, _events in self._epoll.poll(0):
             connection = self._blocked.get(fd)
@@ -81,12 +107,13 @@ class Connections:
     def _sweep(self) -> None:
         self.now = time.monotonic()
         for connection in list(self.open):
-            if connection.stalled(self.now, self._stall_timeout):
-                self.cut += 1
-                connection.abort()
+            if connection.blocked:
+                if connection.stalled(self.now, self._stall_timeout):
+                    self.cut += 1
+                    connection.abort()
             elif connection.overdue(self.now):
                 connection.abort()
-            elif connection.wrote_at + HEARTBEAT <= self.now and not connection.blocked:
+            elif connection.wrote_at + HEARTBEAT <= self.now and not connection.closing:
                 connection.beat()
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
 
@@ -173,8 +200,15 @@ class Connection(asyncio.Protocol):
             self.flushed_end()
 
     def flushed_end(self) -> None:
-        """The last bytes are out: say so to the peer, and wait for it to hang up."""
-        self._transport.close()
+        """The last bytes are out: say so to the peer, and let it hang up.
+
+        Closing at once would have the kernel reset the connection over whatever the peer has sent meanwhile,
+        and the peer lose what it has not read yet.
+        """
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         """Cut it: no more is sent."""
@@ -182,6 +216,10 @@ class Connection(asyncio.Protocol):
         self._ending = True
         self._connections.unblock(self)
         self._transport.abort()
+
+    def go_away(self) -> None:
+        """The server shuts down: end, so that the client comes back elsewhere."""
+        self.finish(b"")
 
     def beat(self) -> None:
         """Say something, so that nobody takes the connection for dead."""
@@ -202,16 +240,13 @@ class Connection(asyncio.Protocol):
             return
         self._connections.unblock(self)
         self.blocked = False
+        self._progress = (0, 0.0)
         self._go_on()
 
     def stalled(self, now: float, seconds: float) -> bool:
         """Whether the peer has taken nothing at all for so long though there is something for it."""
-        waiting = sum(map(len, self._rest)) + self._transport.get_write_buffer_size()
-        if not waiting:
-            self._progress = (0, 0.0)
-            return False
         # The kernel turns writable in large steps: what it still holds tells whether the peer moves.
-        waiting += _unsent(self.fd)
+        waiting = sum(map(len, self._rest)) + self._transport.get_write_buffer_size() + _unsent(self.fd)
         before, since = self._progress
         if before != waiting or not since:
             self._progress = (waiting, now)
@@ -220,7 +255,7 @@ class Connection(asyncio.Protocol):
 
     def overdue(self, now: float) -> bool:
         """Whether it has been told the end, and does not hang up."""
-        return self._ending and not self._rest and bool(self._closing_at) and now > self._closing_at
+        return bool(self._closing_at) and now > self._closing_at
 
     def pause_writing(self) -> None:
         """The transport's buffer is full (TLS)."""
@@ -241,8 +276,7 @@ class Connection(asyncio.Protocol):
         self._ending = True
         self._rest.clear()
         self._direct = False
-        self._connections.unblock(self)
-        self._connections.open.discard(self)
+        self._connections.forget(self)
         if self._on_lost is not None:
             self._on_lost()
 
@@ -266,25 +300,34 @@ class Connection(asyncio.Protocol):
             self.reader = None
 
 
-async def take_over(request: web.Request, response: web.StreamResponse) -> asyncio.Transport | None:
-    """Send a response's head, then take the socket away from aiohttp; None when the client has gone.
+def take_over(
+    request: web.Request,
+    status: int,
+    headers: Mapping[str, str],
+    make: Callable[[asyncio.Transport], _C],
+) -> _C | None:
+    """Answer a request with a head, then take its socket away from aiohttp; None when the client has gone.
 
-    aiohttp's protocol object is told that it lost its connection, which ends its task and frees what it holds.
-    The caller gives the transport a protocol of its own before it awaits anything.
+    aiohttp's protocol object is told that it lost its connection, which ends its task and frees what it holds;
+    ``protocol.transport`` is cleared before, so that it cannot close what is no longer its own. The handler
+    returns :func:`taken_over` then, which nobody is sent.
     """
-    await response.prepare(request)
     protocol = request.protocol
     transport = protocol.transport
     if transport is None or transport.is_closing():
         return None
-    protocol.transport = None  # so that it cannot close what is no longer its own
-    return transport
-
-
-def hand_over(request: web.Request, transport: asyncio.Transport, connection: Connection) -> None:
-    """Let the connection have the transport's bytes, and aiohttp's protocol object go."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    protocol.transport = None
+    connection = make(transport)
     transport.set_protocol(connection)
-    request.protocol.connection_lost(None)
+    protocol.connection_lost(None)
+    return connection
+
+
+def taken_over(status: int) -> web.Response:
+    """What a handler returns once its socket is another's: it tells the access log the status, and is not sent."""
+    return web.Response(status=status)
 
 
 def _keep_alive(sock: socket.socket) -> None:

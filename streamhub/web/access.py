@@ -1,0 +1,114 @@
+"""Who may read: ``Host`` first, then ``Origin``, on every route alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from streamhub.web.keys import CONFIG
+from streamhub.web.problems import problem, problem_of
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from streamhub.config import Config
+
+#: What says "ok" and no more, to whoever asks.
+_OPEN_PATHS: Final = {"/healthz", "/readyz"}
+_LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "[::1]"}
+_EXPOSED: Final = (
+    "ETag, Retry-After, Stream-Closed, Stream-Cursor, Stream-Earliest-Offset, Stream-Next-Offset, Stream-Up-To-Date"
+)
+_ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept, Origin",
+}
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse hosts and origins that are not expected; turn errors into problem details."""
+    try:
+        refusal = None if request.path in _OPEN_PATHS else _refusal(request)
+        return await handler(request) if refusal is None else problem(403, refusal)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
+        return problem_of(error)
+
+
+async def add_common_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """For every response that aiohttp sends."""
+    for name, value in common_headers(request).items():
+        response.headers.setdefault(name, value)
+
+
+def common_headers(request: web.Request) -> dict[str, str]:
+    """What every response carries, whoever sends it; with CORS for an origin that may read."""
+    origin = request.headers.get("Origin")
+    if origin is None or not _origin_allowed(request, origin):
+        return _ALWAYS
+    return {
+        **_ALWAYS,
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": _EXPOSED,
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+
+
+async def preflight(request: web.Request) -> web.Response:
+    """OPTIONS: what may be done here, also from other origins that may read."""
+    headers = {"Allow": "GET, HEAD, OPTIONS", "Cache-Control": "no-store"}
+    if "Access-Control-Request-Method" in request.headers:
+        headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
+        headers["Access-Control-Max-Age"] = "600"
+        asked = request.headers.get("Access-Control-Request-Headers")
+        if asked:
+            headers["Access-Control-Allow-Headers"] = asked
+    return web.Response(status=204, headers=headers)
+
+
+def _refusal(request: web.Request) -> str | None:
+    host = request.headers.get("Host", "")
+    if not _host_allowed(request.app[CONFIG], host):
+        return f"host {host[:128]!r} is not served here: start the server with --allow-host if it should be"
+    origin = request.headers.get("Origin")
+    if origin is not None and not _origin_allowed(request, origin):
+        return f"origin {origin[:128]!r} may not read: start the server with --allow-origin if it should"
+    return None
+
+
+def _host_allowed(config: Config, host: str) -> bool:
+    name = _host_name(host)
+    return name in _LOCAL_HOSTS or name in {_bracketed(allowed) for allowed in (config.host, *config.allow_hosts)}
+
+
+def _host_name(host: str) -> str:
+    """A ``Host`` without its port, in lower case."""
+    head, colon, port = host.rpartition(":")
+    return (head if colon and port.isdigit() else host).lower()
+
+
+def _bracketed(host: str) -> str:
+    host = host.lower()
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _origin_allowed(request: web.Request, origin: str) -> bool:
+    """The request's own host and port, or one that was allowed."""
+    origin = origin.lower()
+    if origin in {allowed.lower().rstrip("/") for allowed in request.app[CONFIG].allow_origins}:
+        return True
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or parts.path or parts.query:
+        return False
+    default = 443 if parts.scheme == "https" else 80
+    host = request.headers.get("Host", "").lower()
+    own = host if host.rpartition(":")[2].isdigit() and ":" in host else f"{host}:{default}"
+    return f"{_bracketed(parts.hostname or '')}:{port or default}" == own

@@ -1,0 +1,15 @@
+"""What the application carries, by typed key."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from streamhub.config import Config
+from streamhub.hub import Hub
+from streamhub.web.connection import Connections
+from streamhub.web.repeats import Repeats
+
+CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
+REPEATS: web.AppKey[Repeats] = web.AppKey("repeats", Repeats)

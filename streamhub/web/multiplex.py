@@ -1,0 +1,205 @@
+"""The multiplexed WebSocket: many streams on one socket, with offsets. The address says which; nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from streamhub.channel import Place
+from streamhub.errors import InvalidRequestError, StreamhubError
+from streamhub.filters import EVERYTHING
+from streamhub.inbound import NORMAL
+from streamhub.reader import Reader
+from streamhub.seek import Start, parse_start
+from streamhub.stream_id import check_stream_id
+from streamhub.web.connection import taken_over
+from streamhub.web.keys import HUB
+from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgrade
+from streamhub.wire import close_frame, events_message, json_message
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from streamhub.channel import Cursor
+    from streamhub.filters import Filter
+    from streamhub.hub import Hub
+    from streamhub.offset import Offset
+    from streamhub.stream import Look
+
+_log = logging.getLogger("streamhub.web")
+
+#: So many streams may be named in one address.
+MAX_STREAMS: Final = 1000
+
+
+class MultiplexSocket(WebSocket):
+    """A WebSocket that speaks JSON messages."""
+
+    __slots__ = ()
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Say what the client did wrong, then close."""
+        self.finish(json_message(type="error", code=code, message=reason) + close_frame(code, reason))
+
+    def beat(self) -> None:
+        """A heartbeat says where each stream is to be resumed."""
+        if isinstance(self.reader, MultiplexReader):
+            self.write(self.reader.heartbeat())
+
+
+class MultiplexReader(Reader):
+    """Follows many streams into one socket.
+
+    Args:
+        hub: the streams.
+        socket: where to.
+        wanted: which lines, of all the streams.
+        globs: which streams join as they appear.
+    """
+
+    __slots__ = ("_ended", "_globs", "_hub", "_joining", "_known", "_reset", "_wanted", "socket")
+
+    def __init__(
+        self, hub: Hub, socket: MultiplexSocket, *, wanted: Filter = EVERYTHING, globs: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(hub.history, socket)
+        self.socket = socket
+        self._hub = hub
+        self._wanted = wanted
+        self._globs = globs
+        self._known: set[str] = set()
+        self._joining: set[asyncio.Task[None]] = set()
+        self._ended = self._reset = 0
+        socket.reader = self
+
+    def begin(self, places: dict[str, Place]) -> None:
+        """Say which streams there are, follow them, and wait for those that are to join."""
+        present = {stream: place for stream, place in places.items() if place.channel.look is not None}
+        self.socket.write(json_message(type="open", streams=[_opened(*item) for item in present.items()]))
+        for stream, place in places.items():
+            self._known.add(stream)
+            self.follow(place, events_message, self._wanted)
+        if self._globs:
+            self._hub.watch_names(self.see_names)
+        self.pump()
+
+    def see_names(self, names: dict[str, int]) -> None:
+        """Let streams join that appeared."""
+        for stream in names.keys() - self._known:
+            if matches(stream, self._globs):
+                self._known.add(stream)
+                task = asyncio.create_task(self._join(stream))
+                self._joining.add(task)
+                task.add_done_callback(self._joining.discard)
+
+    def heartbeat(self) -> bytes:
+        """Where each stream is to be resumed."""
+        places = {cursor.channel.stream: str(cursor.next) for cursor in self.cursors}
+        return json_message(type="heartbeat", next=places, time=_now())
+
+    def close(self) -> None:
+        """Leave every stream."""
+        self._hub.unwatch_names(self.see_names)
+        for task in self._joining:
+            task.cancel()
+        super().close()
+
+    def joined(self, cursor: Cursor, look: Look) -> None:
+        """A stream that was waited for came to be."""
+        del look
+        self.socket.write(
+            json_message(type="open", streams=[_opened(cursor.channel.stream, Place(cursor.channel, 0, cursor.offset))])
+        )
+
+    def ended(self, cursor: Cursor, look: Look) -> None:
+        """One stream is over."""
+        self._ended += 1
+        self._leave(cursor, json_message(type="end", stream=cursor.channel.stream, next=str(look.next)))
+
+    def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
+        """One stream's file was cut or replaced, or deleted: no more of it comes on this socket."""
+        self._reset += 1
+        token = None if earliest is None else str(earliest)
+        self._leave(cursor, json_message(type="reset", stream=cursor.channel.stream, earliest=token))
+
+    def _leave(self, cursor: Cursor, message: bytes) -> None:
+        self.cursors.remove(cursor)
+        if self.cursors or self._globs:
+            self.socket.write(message)
+        else:
+            code, reason = (NORMAL, "ended") if self._ended else (REPLACED, "cut, replaced or deleted")
+            self.socket.finish(message + close_frame(code, reason))
+
+    async def _join(self, stream: str) -> None:
+        try:
+            channel = await self._hub.channel(stream)
+        except (OSError, StreamhubError) as error:
+            _log.warning("stream %s cannot join a socket: %s", stream, error)
+            self._known.discard(stream)
+            return
+        if self.socket.closing:
+            return
+        place = Place(channel)
+        if channel.look is not None:
+            self.socket.write(json_message(type="open", streams=[_opened(stream, place)]))
+        self.follow(place, events_message, self._wanted)
+        self.pump()
+
+
+async def multiplexed_websocket(request: web.Request) -> web.StreamResponse:
+    """Several streams, named or matched, on one socket."""
+    refusal = handshake_refusal(request)
+    if refusal is not None:
+        return refusal
+    wanted, globs = filter_of(request), tuple(request.query.getall("match", []))
+    places = await _places(request, globs)
+    socket = upgrade(request, MultiplexSocket)
+    if socket is not None:
+        MultiplexReader(request.app[HUB], socket, wanted=wanted, globs=globs).begin(places)
+    return taken_over(101)
+
+
+async def _places(request: web.Request, globs: tuple[str, ...]) -> dict[str, Place]:
+    hub, wait, start = request.app[HUB], may_wait(request), start_of(request)
+    named = _named(request.query.getall("stream", []), start)
+    if not named and not globs:
+        raise InvalidRequestError("this socket names no stream: give stream=<id>, stream=<id>@<offset> or match=<glob>")
+    found = await hub.history.run(hub.folder.scan) if globs else {}
+    matched = {stream: start for stream in sorted(found) if stream not in named and matches(stream, globs)}
+    places = await asyncio.gather(
+        *(hub.start(stream, start, wait=wait) for stream, start in named.items()),
+        *(hub.start(stream, start, wait=True) for stream, start in matched.items()),
+    )
+    return dict(zip((*named, *matched), places, strict=True))
+
+
+def _named(texts: list[str], default: Start) -> dict[str, Start]:
+    """The streams an address names, each with where it is to start."""
+    named: dict[str, Start] = {}
+    for text in texts:
+        stream, at, token = text.partition("@")
+        if check_stream_id(stream) in named:
+            raise InvalidRequestError(f"stream {stream!r} is named twice: name it once")
+        named[stream] = parse_start(token) if at else default
+    if len(named) > MAX_STREAMS:
+        raise InvalidRequestError(f"{len(named)} streams are named: {MAX_STREAMS} at most, or give match=<glob>")
+    return named
+
+
+def matches(stream: str, globs: tuple[str, ...]) -> bool:
+    """Whether a stream's id fits one of the globs."""
+    return any(fnmatchcase(stream, glob) for glob in globs)
+
+
+def _opened(stream: str, place: Place) -> dict[str, Any]:
+    look = place.channel.look
+    assert look is not None
+    return {"stream": stream, "offset": str(place.next), "tail": str(look.next), "closed": look.closed}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

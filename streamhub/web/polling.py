@@ -1,0 +1,205 @@
+"""Polling: the read side of the Durable Streams protocol, JSON mode, and the raw lines."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from streamhub.errors import InvalidRequestError, OffsetAheadError, StreamNotFoundError
+from streamhub.offset import ZERO
+from streamhub.page import Page, read_page
+from streamhub.seek import Start
+from streamhub.web.cursor import next_cursor
+from streamhub.web.keys import CONFIG, HUB, REPEATS
+from streamhub.web.problems import problem
+from streamhub.web.query import filter_of, limit_of, may_wait, names_start, once, start_of
+from streamhub.web.sse import durable_sse
+from streamhub.wire import json_array, json_lines
+
+if TYPE_CHECKING:
+    from streamhub.channel import Channel
+    from streamhub.filters import Filter
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+#: A long-poll is answered after this many seconds, come what may.
+LONG_POLL: Final = 20.0
+
+_CACHEABLE: Final = "private, max-age=60, stale-while-revalidate=300"
+
+
+async def poll(request: web.Request) -> web.StreamResponse:
+    """Catch-up, long-poll, or Durable Streams over SSE, as ``live`` says; HEAD for the stream's state."""
+    live = once(request.query, "live")
+    if live not in {None, "long-poll", "sse"}:
+        raise InvalidRequestError(f"live {live!r} is unknown: give long-poll or sse")
+    if live is not None and not names_start(request):
+        raise InvalidRequestError(
+            f"live={live} needs a place to start: give offset (-1 is the beginning), tail or since"
+        )
+    if request.method == "HEAD":
+        return await _head(request)
+    if live == "sse":
+        return await durable_sse(request)
+    return await (_long_poll(request) if live else _catch_up(request))
+
+
+async def _head(request: web.Request) -> web.Response:
+    look, _position = await request.app[HUB].locate(request.match_info["id"], start_of(request))
+    headers = {"Stream-Next-Offset": str(look.next), "Cache-Control": "no-store"}
+    if look.closed:
+        headers["Stream-Closed"] = "true"
+    return web.Response(content_type=_form(request), headers=headers)
+
+
+async def _catch_up(request: web.Request) -> web.Response:
+    start = start_of(request)
+    if start.now:
+        look, position = await request.app[HUB].locate(request.match_info["id"], start)
+        return _answer(request, start, Page(look, position, position))
+    try:
+        page = await _read(request, start, filter_of(request, until=True))
+    except StreamNotFoundError:
+        if not may_wait(request):
+            raise
+        if start.offset not in {None, ZERO}:
+            raise OffsetAheadError(f"offset {start.offset} is of a stream that is not here yet: try again") from None
+        return _nothing_yet(request)
+    return _answer(request, start, page)
+
+
+async def _long_poll(request: web.Request) -> web.Response:
+    stream, start = request.match_info["id"], start_of(request)
+    asker = (request.remote, stream, start)
+    refused = request.app[REPEATS].refused_for(asker)
+    if refused:
+        return problem(
+            429, "this stream is closed and nothing will follow this offset: stop asking", {"Retry-After": str(refused)}
+        )
+    wanted = filter_of(request, until=True)
+    place = await request.app[HUB].start(stream, start, wait=may_wait(request))
+    if place.offset is None:
+        start = Start(offset=place.next)
+    deadline = asyncio.get_running_loop().time() + LONG_POLL
+    while True:
+        page = await _try_read(request, start, wanted, wait=may_wait(request))
+        if page is not None:
+            if page.lines:
+                return _answer(request, start, page)
+            start = Start(offset=page.next)
+        remaining = deadline - asyncio.get_running_loop().time()
+        if page is not None and page.closed:
+            request.app[REPEATS].answered(asker)
+        if remaining <= 0 or request.app[HUB].draining or (page is not None and page.closed):
+            return _no_content(request, page)
+        if page is None or page.up_to_date:
+            await _news(place.channel, page, remaining)
+
+
+async def _news(channel: Channel, page: Page | None, seconds: float) -> None:
+    """Wait for news; while a copy lags behind the offset, any growth is news."""
+    look = channel.look
+    position = page.end if page is not None else 0 if look is None else look.tail
+    await channel.changed(position, seconds)
+
+
+async def _try_read(request: web.Request, start: Start, wanted: Filter, *, wait: bool) -> Page | None:
+    try:
+        return await _read(request, start, wanted)
+    except (StreamNotFoundError, OffsetAheadError):
+        if wait:
+            return None
+        raise
+
+
+async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
+    config, hub, stream = request.app[CONFIG], request.app[HUB], request.match_info["id"]
+    limit = limit_of(request)
+
+    seen = hub.seen(stream)
+
+    def read() -> Page:
+        return read_page(
+            hub.folder,
+            stream,
+            start,
+            max_line=config.max_line,
+            room=config.read_chunk,
+            wanted=wanted,
+            limit=limit,
+            seen=seen,
+        )
+
+    page = await hub.history.run(read)
+    hub.note(stream, page.look)
+    return page
+
+
+def _answer(request: web.Request, start: Start, page: Page) -> web.Response:
+    headers = _state(request, page)
+    headers["Cache-Control"] = "no-cache" if page.up_to_date or start.tail is not None else _CACHEABLE
+    if start.now:
+        headers["Cache-Control"] = "no-store"
+    else:
+        headers["ETag"] = _etag(request, page)
+        if _matches(request, headers["ETag"]):
+            return web.Response(status=304, headers=headers)
+    form = _form(request)
+    body = json_array(page.lines) if form == JSON else json_lines(page.lines)
+    return web.Response(body=body, content_type=form, headers=headers)
+
+
+def _state(request: web.Request, page: Page) -> dict[str, str]:
+    headers = {
+        "Stream-Next-Offset": str(page.next),
+        "Stream-Cursor": str(next_cursor(request.query.get("cursor"))),
+    }
+    if page.up_to_date:
+        headers["Stream-Up-To-Date"] = "true"
+    if page.closed:
+        headers["Stream-Closed"] = "true"
+    return headers
+
+
+def _no_content(request: web.Request, page: Page | None) -> web.Response:
+    """A long-poll's time is up, or nothing will ever come."""
+    headers = {"Stream-Next-Offset": str(ZERO), "Stream-Cursor": str(next_cursor(request.query.get("cursor")))}
+    headers |= {"Stream-Up-To-Date": "true"} if page is None else _state(request, page)
+    return web.Response(status=204, headers={**headers, "Cache-Control": "no-store"})
+
+
+def _nothing_yet(request: web.Request) -> web.Response:
+    """The stream may come: an empty answer at the beginning."""
+    headers = {
+        "Stream-Next-Offset": str(ZERO),
+        "Stream-Up-To-Date": "true",
+        "Stream-Cursor": str(next_cursor(request.query.get("cursor"))),
+        "Cache-Control": "no-store",
+    }
+    form = _form(request)
+    return web.Response(body=b"[]" if form == JSON else b"", content_type=form, headers=headers)
+
+
+def _form(request: web.Request) -> str:
+    """The form the client accepts: the file's own lines when it names them, else a JSON array."""
+    accepted = (part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "").split(","))
+    return NDJSON if NDJSON in accepted else JSON
+
+
+def _etag(request: web.Request, page: Page) -> str:
+    """Names what the body holds: from where to where, in which form, what was left out, and whether it is the end."""
+    form = "n" if _form(request) == NDJSON else "j"
+    chosen = [
+        (name, value) for name, value in sorted(request.query.items()) if name in {"event_type", "contains", "until"}
+    ]
+    left_out = ":" + hashlib.sha256(repr(chosen).encode()).hexdigest()[:8] if chosen else ""
+    end = ":c" if page.closed else ""
+    return f'"{page.look.generation}:{page.start}:{page.end}:{len(page.lines)}:{form}{left_out}{end}"'
+
+
+def _matches(request: web.Request, etag: str) -> bool:
+    given = request.headers.get("If-None-Match", "")
+    return given.strip() == "*" or any(part.strip().removeprefix("W/") == etag for part in given.split(","))

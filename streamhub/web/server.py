@@ -1,0 +1,65 @@
+"""Running the application: bind, serve until told to stop, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from streamhub.web.app import DRAIN, make_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from streamhub.config import Config
+
+#: Connections that the kernel may hold until they are accepted.
+_BACKLOG: Final = 4096
+_KEEPALIVE: Final = 75.0
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[str]:
+    """Serve within the block; gives the server's URL.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    runner = web.AppRunner(
+        make_app(config),
+        access_log=None,
+        handler_cancellation=True,  # a long-poll whose client has gone is to end
+        keepalive_timeout=_KEEPALIVE,
+        shutdown_timeout=DRAIN,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG)
+        await site.start()
+        yield _url(config, runner)
+    finally:
+        await runner.cleanup()
+
+
+async def serve(config: Config, started: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``started`` is called with the URL.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config) as url:
+        started(url)
+        await stop.wait()
+
+
+def _url(config: Config, runner: web.AppRunner) -> str:
+    port = runner.addresses[0][1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{port}"

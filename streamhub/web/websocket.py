@@ -1,0 +1,176 @@
+"""The plain WebSocket, and what both WebSockets share: the handshake, and the ear that hears nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from streamhub.inbound import NO_STATUS, NORMAL, PROTOCOL_ERROR, Breach, Closed, Data, Inbound, Ping
+from streamhub.reader import Reader
+from streamhub.web.access import common_headers
+from streamhub.web.connection import Connection, take_over, taken_over
+from streamhub.web.keys import CONFIG, CONNECTIONS, HUB
+from streamhub.web.problems import problem
+from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.wire import PING_FRAME, close_frame, pong_frame, text_frames
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from aiohttp import web
+
+    from streamhub.channel import Cursor
+    from streamhub.offset import Offset
+    from streamhub.stream import Look
+    from streamhub.web.connection import Connections
+
+_S = TypeVar("_S", bound="WebSocket")
+
+#: Close codes of our own.
+DELETED: Final = 4404
+REPLACED: Final = 4410
+GOING_AWAY: Final = 1001
+_INBOUND_DATA: Final = 1008
+_SUBPROTOCOL: Final = "streamhub.v1"
+_ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+
+
+class WebSocket(Connection):
+    """A receive-only WebSocket: what the client sends is read, and thrown away."""
+
+    __slots__ = ("_hung_up", "_inbound", "_pong", "_refuse_data")
+
+    def __init__(self, connections: Connections, transport: asyncio.Transport, *, refuse_data: bool) -> None:
+        super().__init__(connections, transport)
+        self._inbound = Inbound()
+        self._refuse_data = refuse_data
+        self._pong: bytes | None = None
+        self._hung_up = False  # whether the client has said, or will say, no more
+
+    def data_received(self, data: bytes) -> None:
+        """Answer pings and closes; end what breaks the rules; take no notice of the rest."""
+        for event in self._inbound.feed(data):
+            match event:
+                case Ping(payload):
+                    self._pong = payload  # of several pings the last one's answer is enough (section 5.5.3)
+                case Data() if self._refuse_data:
+                    self.refuse(_INBOUND_DATA, "this socket is receive-only")
+                case Closed(code):
+                    self._hang_up(NORMAL if code == NO_STATUS else code)
+                case Breach(code, reason):
+                    self._hung_up = code == PROTOCOL_ERROR
+                    self.refuse(code, reason)
+        self._answer_ping()
+
+    def close(self, code: int, reason: str) -> None:
+        """End it with a close frame, after what was written before."""
+        self.finish(close_frame(code, reason))
+
+    def refuse(self, code: int, reason: str) -> None:
+        """End it over what the client did."""
+        self.close(code, reason)
+
+    def go_away(self) -> None:
+        """The server shuts down."""
+        self.close(GOING_AWAY, "the server shuts down, come back in a moment")
+
+    def beat(self) -> None:
+        """A ping: proxies see that the connection lives."""
+        self.write(PING_FRAME)
+
+    def flushed_end(self) -> None:
+        """The close frame is out: the client's own is waited for, so that it hears ours (section 7.1.1)."""
+        if self._hung_up:
+            super().flushed_end()
+
+    def _hang_up(self, code: int) -> None:
+        """The client closes: answer, if it is not an answer itself, and end."""
+        self._hung_up = True
+        if self.closing:
+            super().flushed_end()
+        else:
+            self.close(code, "")
+
+    def _go_on(self) -> None:
+        self._answer_ping()
+        super()._go_on()
+
+    def _answer_ping(self) -> None:
+        if self._pong is not None and not self.blocked and not self.closing:
+            payload, self._pong = self._pong, None
+            self.write(pong_frame(payload))
+
+
+class _PlainReader(Reader):
+    """Follows one stream into a WebSocket."""
+
+    __slots__ = ("socket",)
+
+    def __init__(self, request: web.Request, socket: WebSocket) -> None:
+        super().__init__(request.app[HUB].history, socket)
+        self.socket = socket
+        socket.reader = self
+
+    def ended(self, cursor: Cursor, look: Look) -> None:
+        del cursor, look
+        self.socket.close(NORMAL, "closed")
+
+    def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
+        del cursor
+        if earliest is None:
+            self.socket.close(DELETED, "deleted")
+        else:
+            self.socket.close(REPLACED, f"cut or replaced, start again from {earliest}")
+
+
+async def plain_websocket(request: web.Request) -> web.StreamResponse:
+    """One text message per line: history, then live, then close."""
+    refusal = handshake_refusal(request)
+    if refusal is not None:
+        return refusal
+    wanted = filter_of(request)
+    place = await request.app[HUB].start(request.match_info["id"], start_of(request), wait=may_wait(request))
+    socket = upgrade(request, WebSocket)
+    if socket is not None:
+        reader = _PlainReader(request, socket)
+        reader.follow(place, text_frames, wanted)
+        reader.pump()
+    return taken_over(101)
+
+
+def handshake_refusal(request: web.Request) -> web.Response | None:
+    """Why a request is no WebSocket handshake (RFC 6455 section 4.2.1); None when it is one."""
+    headers = request.headers
+    upgrades = {token.strip().lower() for token in headers.get("Upgrade", "").split(",")}
+    connection = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
+    if "websocket" not in upgrades or "upgrade" not in connection or request.method != "GET":
+        asked = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        return problem(
+            426, "this is a WebSocket: connect with ws:// or wss://, or poll the stream's own address", asked
+        )
+    if headers.get("Sec-WebSocket-Version") != "13":
+        return problem(426, "only WebSocket version 13 is spoken here", {"Sec-WebSocket-Version": "13"})
+    try:
+        valid = len(base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)) == 16
+    except (binascii.Error, ValueError):
+        valid = False
+    return None if valid else problem(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+
+
+def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
+    """Switch protocols; None when the client has gone."""
+    connections, config = request.app[CONNECTIONS], request.app[CONFIG]
+    key = request.headers["Sec-WebSocket-Key"].encode()
+    accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest()).decode()
+    headers: dict[str, Any] = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
+    offered = {token.strip() for token in request.headers.get("Sec-WebSocket-Protocol", "").split(",")}
+    if _SUBPROTOCOL in offered:
+        headers["Sec-WebSocket-Protocol"] = _SUBPROTOCOL
+    return take_over(
+        request,
+        101,
+        {**headers, **common_headers(request)},
+        lambda transport: socket_type(connections, transport, refuse_data=config.inbound == "close"),
+    )
