@@ -111,14 +111,15 @@ class StreamFile:
 
     def closed(self, tail: int) -> bool:
         """Whether the last line before ``tail`` (empty ones passed over) is a final status."""
-        reach = self.max_line + 2
-        block = os.pread(self.fd, min(tail, _BLOCK), max(0, tail - _BLOCK)).rstrip(b"\n")
-        if b"\n" not in block and tail > _BLOCK:
-            block = os.pread(self.fd, min(tail, reach), max(0, tail - reach)).rstrip(b"\n")
-            if b"\n" not in block and tail > reach:
-                return False  # longer than a line may be
-        last = block[block.rfind(b"\n") + 1 :]
-        return len(last) <= self.max_line and is_final(last)
+        end = self._without_empty_lines(tail)
+        for reach in (_BLOCK, self.max_line + 1):
+            start = max(0, end - reach)
+            block = os.pread(self.fd, end - start, start)
+            newline = block.rfind(b"\n")
+            if newline >= 0 or start == 0:
+                last = block[newline + 1 :]
+                return len(last) <= self.max_line and is_final(last)
+        return False  # longer than a line may be
 
     def is_line_start(self, byte: int) -> bool:
         """Whether a line starts (or will start) at this byte."""
@@ -134,14 +135,14 @@ class StreamFile:
         """
         data = self._read_whole_lines(start, stop, room)
         if data is None:
-            return self._read_long_line(start, stop, room, generation)
+            return self._read_long_line(start, stop, generation)
         return make_batch(self.stream, generation, start, data, self.max_line)
 
     def read_cells(self, start: int, stop: int, room: int, generation: str) -> list[Batch]:
         """Like :meth:`read`, as batches of about ``BATCH_BYTES`` that end on a grid all readers share."""
         data = self._read_whole_lines(start, stop, _to_grid(start, room))
         if data is None:
-            return [self._read_long_line(start, stop, room, generation)]
+            return [self._read_long_line(start, stop, generation)]
         return split_cells(self.stream, generation, start, data, self.max_line)
 
     def next_newline(self, byte: int, stop: int) -> int:
@@ -164,14 +165,27 @@ class StreamFile:
         step = _BLOCK
         while stop > 0:
             start = max(0, stop - step)
-            if self._next_data(start, stop) < stop:
-                start = max(start, stop - PIECE_BYTES)
+            if self._next_data(start, stop) == stop:
+                stop, step = start, step * 2
+            elif step > PIECE_BYTES:
+                step //= 2  # the data may lie far from stop, behind a hole: look at the nearer half
+            else:
                 found = os.pread(self.fd, stop - start, start).rfind(b"\n")
                 if found >= 0:
                     return start + found
-            stop = start
-            step *= 2
+                stop, step = start, min(step * 2, PIECE_BYTES)
         return -1
+
+    def _without_empty_lines(self, stop: int) -> int:
+        """The byte after the last one before ``stop`` that is no newline; 0 when there is none."""
+        step = _BLOCK
+        while stop > 0:
+            start = max(0, stop - step)
+            left = os.pread(self.fd, stop - start, start).rstrip(b"\n")
+            if left:
+                return start + len(left)
+            stop, step = start, min(step * 2, PIECE_BYTES)
+        return 0
 
     def _next_data(self, byte: int, stop: int) -> int:
         """Where data goes on at or after ``byte``, holes passed over; ``stop`` when only a hole is left."""
@@ -187,15 +201,13 @@ class StreamFile:
         data = os.pread(self.fd, size, start)
         if len(data) < size:
             raise self.replaced()
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            return data if cut == len(data) else data[:cut]
-        if start + size == stop:
+        if start + size == stop and not data.endswith(b"\n"):
             raise self.replaced()
-        return None
+        cut = data.rfind(b"\n") + 1
+        return data[:cut] if cut else None
 
-    def _read_long_line(self, start: int, stop: int, room: int, generation: str) -> Batch:
-        """The one line at ``start`` that is longer than ``room``; past ``max_line`` its bytes are not kept."""
+    def _read_long_line(self, start: int, stop: int, generation: str) -> Batch:
+        """The one line at ``start``, for which there is no room; past ``max_line`` its bytes are not kept."""
         newline = self.next_newline(start, stop)
         if newline < 0:
             raise self.replaced()
