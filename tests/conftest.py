@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import Server, served
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 # --- where we run -----------------------------------------------------------------------------------------------------
 
@@ -62,3 +64,13 @@ def chromium_path() -> str:
         if path := shutil.which(name):
             return path
     missing("chromium is not installed: it shows the dashboard")
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server in this process, of a folder of its own."""
+    async with served(tmp_path) as running:
+        yield running
