@@ -4,15 +4,15 @@ import json
 import sys
 from typing import Final
 
-import naive
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from naive import ODD_LINES, files, padded
 
 from streamhub.batch import Batch, fault_of, is_final, make_batch, stand_in
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.offset import Offset
+from tests import naive
+from tests.naive import ODD_LINES, files, padded
 
 MIB: Final = 1024 * 1024
 GENERATION: Final = "0123abcd"

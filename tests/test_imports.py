@@ -11,7 +11,8 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
-from conftest import ROOT
+
+from tests.conftest import ROOT
 
 PACKAGE = ROOT / "streamhub"
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-import naive
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from naive import ODD_LINES, counted_reads, files, padded, stream_file
 
 from streamhub.batch import Batch
 from streamhub.errors import StreamNotFoundError, StreamReplacedError
 from streamhub.folder import Folder
 from streamhub.stream import BATCH_BYTES, PIECE_BYTES, Look, StreamFile, split_cells
+from tests import naive
+from tests.naive import ODD_LINES, counted_reads, files, padded, stream_file
 
 MIB: Final = 1024 * 1024
 FINAL: Final = b'{"event_type":"status","payload":{"state":"completed","final":true}}'
