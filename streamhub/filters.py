@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,8 +31,16 @@ def tag_of(line: bytes) -> Tag:
     try:
         return _decode_tag(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Valid JSON that msgspec refuses (a lone surrogate, a number out of range): rare, and foreign.
+        return _tag_by_python(line)
+
+
+def _tag_by_python(line: bytes) -> Tag:
+    """The way of valid JSON that msgspec refuses: half of a surrogate pair, as cut texts have it."""
+    try:
+        event: Any = json.loads(line.decode(), parse_int=str)
+    except (ValueError, RecursionError):
         return Tag()
+    return Tag(event.get("event_type"), event.get("timestamp")) if isinstance(event, dict) else Tag()
 
 
 def parse_time(text: str) -> datetime:
@@ -40,8 +49,9 @@ def parse_time(text: str) -> datetime:
     Raises:
         InvalidRequestError: it is no time.
     """
-    head, space, zone = text.strip().rpartition(" ")
-    if space and ":" in head:  # a '+' that a query string has turned into a space
+    text = text.strip()
+    head, space, zone = text.rpartition(" ")
+    if space and any(mark in head for mark in "T: "):  # a '+' after a time, that a query string turned into a space
         text = f"{head}+{zone}"
     try:
         time = datetime.fromisoformat(text)

@@ -4,15 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-import naive
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import ODD_LINES
 
 from streamhub.batch import stand_in
 from streamhub.errors import InvalidRequestError
 from streamhub.filters import EVERYTHING, Filter, Tag, parse_time, tag_of, time_of
+from tests import naive
+from tests.naive import ODD_LINES
 
 NOON: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EARLIER: Final = NOON - timedelta(microseconds=1)
@@ -45,7 +45,7 @@ STAND_IN: Final = stand_in("0123abcd", 0, 9, "json")
         "2026-01-31T14 02:00",
         "20260131T140000 0200",
         "2026-W05-6T12:00:00Z",
-        " 2026-01-31T12:00:00Z ",
+        " 2026-01-31T12:00:00Z\n",  # white space around it does no harm
     ],
 )
 def test_time(text: str) -> None:
@@ -73,21 +73,16 @@ def test_date() -> None:
         "2026-01-31T12:00:00+25:00",
         "2026-01-31T12:00:00ZZ",
         "2026-01-31T12:00:00 +02:00 02:00",
-        "2026-01-31T12:00:00\n",
         "\n",
         "\x00",
         "2026-01-31T12:00:0\u0660Z",
         "\ud800",
-        "2026-01-31\ud80012:00",
         "x" * 1000,
     ],
     ids=lambda text: ascii(text[:30]),
 )
 def test_no_time(text: str) -> None:
     """What is no time is refused in one line that says how to write one."""
-    if text == "2026-01-31T12:00:00\n":  # white space around it does no harm
-        assert parse_time(text) == NOON
-        return
     with pytest.raises(InvalidRequestError, match="ISO 8601") as caught:
         parse_time(text)
     assert str(caught.value).isprintable()
@@ -209,12 +204,12 @@ def test_contains() -> None:
 @given(st.text(max_size=30), st.text(min_size=1, max_size=3))
 def test_contains_any_text(text: str, part: str) -> None:
     """Search agrees with Python's ``in`` once ASCII letters are folded; text that UTF-8 cannot carry finds nothing."""
+
+    def fold(letters: str) -> str:
+        return "".join(letter.lower() if letter.isascii() else letter for letter in letters)
+
     line = text.encode("utf-8", "replace")
-    folded = [letter.lower() if letter.isascii() else letter for letter in (line.decode(), part)]
-    fold = "".join(letter.lower() if letter.isascii() else letter for letter in line.decode())
-    needle = "".join(letter.lower() if letter.isascii() else letter for letter in part)
-    assert Filter(contains=part).wants(line) is (needle in fold)
-    assert folded
+    assert Filter(contains=part).wants(line) is (fold(part) in fold(line.decode()))
 
 
 def test_until() -> None:
