@@ -1,10 +1,17 @@
-"""What a server can be told: one frozen struct, with the defaults."""
+"""What a server can be told: one frozen struct, with the defaults; and how such values are written.
+
+A flag comes before the environment (``STREAMHUB_PORT``), that before the configuration file (``port = 8765``), and
+that before the default.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
+import tomllib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from streamhub.errors import ConfigError
 
@@ -13,6 +20,18 @@ DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+
+#: The server's settings, as a configuration file names them: like the flags.
+SETTINGS: Final = frozenset(
+    {
+        *("allow-host", "allow-origin", "dir", "host", "inbound", "max-line", "no-auth"),
+        *("poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout"),
+    }
+)
+
+_SIZES: Final = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": 1024 * MIB}
+_DURATIONS: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_QUANTITY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{0,3})", re.ASCII)
 
 
 def default_directory() -> str:
@@ -68,3 +87,75 @@ class Config:
                 raise ConfigError(f"{name} {value} is out of range: give {low} to {high}")
         if self.inbound not in {"discard", "close"}:
             raise ConfigError(f"inbound {self.inbound!r} is unknown: give discard or close")
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from ``1MiB``, ``64KiB`` or ``4096``.
+
+    Raises:
+        ConfigError: it is no size.
+    """
+    match = _QUANTITY.fullmatch(text.strip())
+    unit = _SIZES.get(match[2].upper()) if match else None
+    if match is None or unit is None or not (float(match[1]) * unit).is_integer():
+        raise ConfigError(f"size {text[:64]!r} is none: write bytes, or a number with KiB, MiB or GiB")
+    return int(float(match[1]) * unit)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from ``5ms``, ``1s``, ``2m`` or ``0.5``.
+
+    Raises:
+        ConfigError: it is no duration.
+    """
+    match = _QUANTITY.fullmatch(text.strip())
+    unit = _DURATIONS.get(match[2]) if match else None
+    if match is None or unit is None:
+        raise ConfigError(f"duration {text[:64]!r} is none: write seconds, or a number with us, ms, s, m or h")
+    return float(match[1]) * unit
+
+
+def size_text(size: int) -> str:
+    """A size as one writes it: ``1MiB``."""
+    for name, unit in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", KIB)):
+        if size and size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as one writes it: ``5ms``."""
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address. A name other than ``localhost`` may lead anywhere."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def read_settings(path: str, command: str) -> dict[str, Any]:
+    """The settings that a TOML file has for a command.
+
+    At its top stand the server's settings, of which ``dir`` is for every command; a table named like a command holds
+    that command's own flags, and comes first.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or names a setting that there is not.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"configuration file {path!r} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"configuration file {path!r} is no TOML: {error}") from None
+    tables = {name: table for name, table in content.items() if isinstance(table, dict)}
+    top = {name: value for name, value in content.items() if name not in tables}
+    unknown = sorted(top.keys() - SETTINGS)
+    if unknown:
+        raise ConfigError(f"configuration file {path!r}: there is no setting {unknown[0]!r}: name it like the flag")
+    common = top if command == "serve" else {name: top[name] for name in top.keys() & {"dir"}}
+    return {**common, **tables.get(command, {})}

@@ -1,0 +1,26 @@
+"""The entry point: ``streamhub`` and ``python -m streamhub``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+#: What the extra ``server`` brings, as it is imported.
+_EXTRA: Final = {"aiofiles", "aiohttp", "click", "rich"}
+
+
+def main() -> int:
+    """Run the command line; gives the exit code."""
+    try:
+        return int(importlib.import_module("streamhub.cli.app").run())
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        print(f'streamhub: {package} is not installed: pip install "streamhub[server]"', file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command line: thin commands, a file each, over the pieces that do the work."""

@@ -1,0 +1,112 @@
+"""The ``streamhub`` program: finds the command, runs it, and turns what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+from click.core import ParameterSource
+
+from streamhub.errors import (
+    ConfigError,
+    InvalidRequestError,
+    OffsetGoneError,
+    StreamhubError,
+    StreamNotFoundError,
+    StreamReplacedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+INTEGRITY: Final = 4
+#: What a shell gives a program that SIGINT ended.
+INTERRUPTED: Final = 130
+
+_COMMANDS: Final = ("serve",)
+_CODES: Final = (
+    ((ConfigError, InvalidRequestError), USAGE),
+    ((StreamNotFoundError,), NOT_FOUND),
+    ((OffsetGoneError, StreamReplacedError), INTEGRITY),
+)
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is called for: ``tail`` is not to wait until a web framework is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"streamhub.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STREAMHUB"},
+    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was.",
+)
+# Somebody may have STREAMHUB_VERSION in the environment for purposes of their own.
+@click.version_option(package_name="streamhub", message="%(prog)s %(version)s", allow_from_autoenv=False)
+def cli() -> None:
+    """Watch long-running missions live, and do nothing else to them."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code."""
+    try:
+        code = cli.main(arguments, prog_name="streamhub", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return 0
+    except (click.ClickException, StreamhubError, OSError) as error:
+        return _fail(error)
+    return code if isinstance(code, int) else 0
+
+
+def _let_go_of_stdout() -> None:
+    """Who read has enough. What is left in the buffer has nowhere to go, and the interpreter would complain of it."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+
+
+def _fail(error: Exception) -> int:
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message(), err=True)
+            return USAGE
+        case click.ClickException():
+            message, code = _say(error), error.exit_code
+        case _:
+            message = str(error)
+            code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
+    click.echo(f"streamhub: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _say(error: click.ClickException) -> str:
+    """Click's message, with the place that a bad value came from when it was not the command line."""
+    message = error.format_message()
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return message
+    if isinstance(error, click.BadParameter) and error.param is not None and error.param.name:
+        match error.ctx.get_parameter_source(error.param.name):
+            case ParameterSource.ENVIRONMENT:
+                return f"in the environment: {message}"
+            case ParameterSource.DEFAULT_MAP:
+                return f"in the configuration file: {message}"
+    return f"{message} (see {error.ctx.command_path} --help)"
