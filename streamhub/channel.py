@@ -11,6 +11,7 @@ A reader writes into a *sink*, whatever that is: nothing here knows a web framew
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -133,6 +134,7 @@ class Channel:
         look: where it stands, as far as readers were told; None while there is no such stream.
         cursors: everyone in it.
         waiters: those who wait for a change without a cursor (long-polls).
+        looked_at: when somebody who came looked at the file itself, on the monotonic clock.
     """
 
     def __init__(self, stream: str) -> None:
@@ -140,6 +142,7 @@ class Channel:
         self.look: Look | None = None
         self.cursors: set[Cursor] = set()
         self.waiters: set[asyncio.Future[None]] = set()
+        self.looked_at = -math.inf
         self._at_tail: dict[tuple[Encoder, Filter], set[Cursor]] = {}
         self._waiting: set[Cursor] = set()
 

@@ -35,6 +35,8 @@ _log = logging.getLogger("streamhub.hub")
 
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
+#: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
+_FRESH: Final = 0.05
 #: So many streams' longest tails are remembered.
 _REMEMBERED: Final = 100_000
 _READ_THREADS: Final = 4
@@ -130,6 +132,12 @@ class Hub:
             StreamNotFoundError, OffsetAheadError: only without ``wait``.
             InvalidOffsetError, OffsetGoneError: see :func:`seek.locate`.
         """
+        channel = self.channels.get(stream)
+        if channel is not None and start.at_beginning and time.monotonic() < channel.looked_at + _FRESH:
+            return Place(channel)
+        if wait and (start.at_beginning or start.now):
+            channel = await self.channel(stream)
+            return Place(channel, channel.look.tail if start.now and channel.look is not None else 0)
         pending: Offset | None = None
         position = 0
         try:
@@ -142,6 +150,7 @@ class Hub:
         channel = await self.channel(stream)
         if look is not None and channel.look != look:
             await self.poll(channel)  # the file is ahead of what readers were told: tell them first
+        channel.looked_at = time.monotonic()
         return Place(channel, position, pending)
 
     async def poll(self, channel: Channel) -> None:

@@ -54,22 +54,40 @@ class Tail:
     Attributes:
         stream: the stream's id.
         look: where it stands; None while there is no such stream.
+        modified: when the file says that it was last written, in seconds since 1970: a hint, no more.
+        fd: the file's descriptor; -1 while there is none.
+        size: the file's size as of the last look, or less than any while there is more to read.
         active: when it last changed, on the monotonic clock, in seconds.
         due: when it is to be looked at next, on the same clock.
     """
 
-    __slots__ = ("_file", "_folder", "_keep_open", "_max_line", "_scanned", "_size", "active", "due", "look", "stream")
+    __slots__ = (
+        "_file",
+        "_folder",
+        "_keep_open",
+        "_max_line",
+        "_scanned",
+        "active",
+        "due",
+        "fd",
+        "look",
+        "modified",
+        "size",
+        "stream",
+    )
 
     def __init__(self, folder: Folder, stream: str, max_line: int, *, keep_open: bool) -> None:
         self.stream = stream
         self.look: Look | None = None
+        self.modified = 0.0
+        self.fd = -1
+        self.size = 0
         self.active = 0.0
         self.due = 0.0
         self._folder = folder
         self._max_line = max_line
         self._keep_open = keep_open
         self._file: StreamFile | None = None
-        self._size = 0
         self._scanned = 0  # no newline from the tail up to here: a long torn line is not searched again
         self._open()
 
@@ -83,11 +101,12 @@ class Tail:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self.fd = -1
 
     @property
     def backlog(self) -> bool:
         """Whether more is known to be there than the last look took in."""
-        return self._size == _UNSEEN
+        return self.size == _UNSEEN
 
     def poll(self) -> Change | None:
         """What happened since the last look; None when nothing did.
@@ -97,7 +116,7 @@ class Tail:
         """
         if self._file is not None:  # the hot path: one system call for a stream that stands still
             size = self._file.size()
-            return None if size == self._size else self._moved(self._file, size)
+            return None if size == self.size else self._moved(self._file, size)
         if self.look is not None:
             return self._poll_by_name(self.look)
         look = self._open()
@@ -122,7 +141,9 @@ class Tail:
         except OSError:
             self.close()
             raise
-        self._size = self._scanned = self.look.tail
+        self.fd = file.fd
+        self.modified = os.fstat(file.fd).st_mtime
+        self.size = self._scanned = self.look.tail
         if not self._keep_open:
             self.close()
         return self.look
@@ -137,7 +158,7 @@ class Tail:
         status = self._folder.status(self.stream)
         if status is None or (status.st_dev, status.st_ino) != look.identity:
             return self._reopen()
-        if status.st_size == self._size:
+        if status.st_size == self.size:
             return None
         try:
             with StreamFile.open(self._folder, self.stream, self._max_line) as file:
@@ -172,7 +193,7 @@ class Tail:
         cut = data.rfind(b"\n") + 1
         if cut <= lead and not whole:
             return self._read_long(file, look, size)
-        self._size = size if whole else _UNSEEN
+        self.size = size if whole else _UNSEEN
         if cut <= lead:
             self._scanned = size
             return []
@@ -183,9 +204,9 @@ class Tail:
         """The way of a line that is longer than a look: search on for its end from where the last look gave up."""
         newline = file.next_newline(max(self._scanned, look.tail), size)
         if newline < 0:
-            self._size = self._scanned = size
+            self.size = self._scanned = size
             return []
         generation = look.generation if look.tail else file.generation(size)
         batch = file.read(look.tail, newline + 1, PIECE_BYTES, generation)
-        self._size = size if batch.end == size else _UNSEEN
+        self.size = size if batch.end == size else _UNSEEN
         return [batch]

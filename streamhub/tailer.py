@@ -11,6 +11,7 @@ Everything here blocks and belongs to one thread.
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import time
 from typing import TYPE_CHECKING, Final
@@ -87,7 +88,7 @@ class Tailer:
             tail = Tail(self.folder, stream, self._max_line, keep_open=keep_open)
             self._open += keep_open
             self.tails[stream] = tail
-            self._heat(tail, self._clock())
+            self._warm(tail, self._clock())
         return tail
 
     def unwatch(self, tail: Tail) -> None:
@@ -120,8 +121,7 @@ class Tailer:
             if not self._poll(tail, now, changes):
                 self._cool(tail, now)
         while self._slot_due <= reached:
-            for tail in list(self._cold[self._slot]):
-                self._poll(tail, now, changes)
+            self._poll_cold(self._cold[self._slot], now, changes)
             self._slot = (self._slot + 1) % _SLOTS
             self._slot_due = max(self._slot_due + self._ceiling / _SLOTS, now - self._ceiling)
         self._plan()
@@ -152,6 +152,13 @@ class Tailer:
         self._plan()
         return changes
 
+    def _poll_cold(self, slot: dict[Tail, None], now: float, changes: list[tuple[Tail, Change]]) -> None:
+        """The hot loop of ten thousand quiet streams: one system call each, and nothing else."""
+        seek, end = os.lseek, os.SEEK_END
+        self.polls += len(slot)
+        for tail in [tail for tail in slot if tail.fd < 0 or seek(tail.fd, 0, end) != tail.size]:
+            self._poll(tail, now, changes)
+
     def _poll(self, tail: Tail, now: float, changes: list[tuple[Tail, Change]]) -> bool:
         self.polls += 1
         try:
@@ -167,6 +174,13 @@ class Tailer:
         changes.append((tail, change))
         self._heat(tail, now)
         return True
+
+    def _warm(self, tail: Tail, now: float) -> None:
+        """It is new here: how often to look at it is guessed from its file's time."""
+        self._heat(tail, now)
+        if tail.look is not None:
+            quiet = min(max(0.0, time.time() - tail.modified), self._ceiling / _AGE_FRACTION)
+            tail.active = now - quiet
 
     def _heat(self, tail: Tail, now: float) -> None:
         """It moved: look again at the next tick."""
