@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from streamhub.batch import fault_of
 from streamhub.errors import InvalidOffsetError, InvalidRequestError, OffsetAheadError, OffsetGoneError
 from streamhub.filters import parse_time, time_of
 from streamhub.offset import BEGINNING, NO_GENERATION, NOW, ZERO, Offset, parse_offset
@@ -55,12 +56,12 @@ def parse_start(offset: str | None = None, tail: str | None = None, since: str |
         InvalidRequestError: more than one is given, or one of them is malformed.
     """
     given = [
-        f"{name}={value}" for name, value in (("offset", offset), ("tail", tail), ("since", since)) if value is not None
+        f"{name}={value[:64]!r}"
+        for name, value in (("offset", offset), ("tail", tail), ("since", since))
+        if value is not None
     ]
     if len(given) > 1:
-        raise InvalidRequestError(
-            f"{' and '.join(given)[:200]} contradict each other: give one of offset, tail and since"
-        )
+        raise InvalidRequestError(f"{' and '.join(given)} contradict each other: give one of offset, tail and since")
     if tail is not None:
         return Start(tail=parse_count("tail", tail))
     if since is not None:
@@ -114,7 +115,7 @@ def _check_offset(file: StreamFile, look: Look, offset: Offset, seen: Offset | N
             earliest=str(look.earliest),
         )
     if empty or offset.byte > look.tail:
-        if seen is not None and (seen.byte > look.tail or seen.generation != look.generation):
+        if seen is not None and seen.byte > look.tail and (empty or seen.generation == look.generation):
             raise OffsetGoneError(
                 f"offset {offset} was cut off this stream: start again from {look.earliest}",
                 earliest=str(look.earliest),
@@ -141,6 +142,7 @@ def last_lines(file: StreamFile, tail: int, count: int) -> int:
 
 def _newlines_backward(file: StreamFile, stop: int) -> Iterator[int]:
     while stop > 0:
+        stop = file.last_newline(stop) + 1  # holes are not read
         start = max(0, stop - _BACKWARD_BLOCK)
         block = os.pread(file.fd, stop - start, start)
         place = block.rfind(b"\n")
@@ -187,7 +189,7 @@ def _timed_line(file: StreamFile, start: int, stop: int, tail: int) -> tuple[int
             newline = block.find(b"\n")
         if newline >= 0:
             end = base + newline + 1
-            time = time_of(block[start - base : newline])
+            time = _time_of_event(file, block[start - base : newline])
         else:
             end = file.next_newline(start + len(block), tail) + 1 or tail
             time = _time_of_long_line(file, block, start, end)
@@ -204,4 +206,9 @@ def _time_of_long_line(file: StreamFile, block: bytes, start: int, end: int) -> 
     match = _LEADING_TIME.match(block)
     if match is not None:
         return time_of(b'{"timestamp":"%s"}' % match[1])
-    return time_of(os.pread(file.fd, end - 1 - start, start))
+    return _time_of_event(file, os.pread(file.fd, end - 1 - start, start))
+
+
+def _time_of_event(file: StreamFile, line: bytes) -> datetime | None:
+    """The time of a line; what is no event has none, whatever can be read in it: readers get a stand-in."""
+    return time_of(line) if fault_of(line, file.max_line) is None else None
