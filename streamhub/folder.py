@@ -6,7 +6,6 @@ whatever is no regular file does not exist for a reader.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -39,6 +38,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd: int | None = None
+        self._moved = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -57,8 +57,9 @@ class Folder:
             OSError: the descriptors have run out, or the disk failed.
         """
         name = file_name(check_stream_id(stream_id))
+        self._check_path()
         try:
-            fd = self._open_at(name)
+            fd = os.open(name, _OPEN_FILE, dir_fd=self._directory())
         except OSError as error:
             if error.errno not in _NO_STREAM:
                 raise
@@ -76,9 +77,14 @@ class Folder:
         return None if status is None else (status.st_dev, status.st_ino)
 
     def status(self, stream_id: str) -> os.stat_result | None:
-        """What ``stat`` says of the regular file that carries the name now; None when there is none."""
+        """What ``stat`` says of the regular file that carries the name now; None when there is none.
+
+        That another directory took the whole folder's place is noticed by :meth:`open` and :meth:`scan` only, unless
+        the name is missing here: this is called for ten thousand quiet streams a second.
+        """
+        name = file_name(stream_id)
         try:
-            status = os.stat(file_name(stream_id), dir_fd=self._directory(), follow_symlinks=False)
+            status = self._stat(name)
         except OSError as error:
             if error.errno not in _NO_STREAM:
                 raise
@@ -87,7 +93,7 @@ class Folder:
 
     def scan(self) -> dict[str, int]:
         """The ids there are, each with its file's inode: one pass over the directory, no ``stat`` per file."""
-        self._reopen_if_moved()
+        self._check_path()
         try:
             # A descriptor of its own: scandir closes it, and moves its position.
             fd = os.open(".", _OPEN_DIRECTORY, dir_fd=self._directory())
@@ -103,38 +109,43 @@ class Folder:
     def changed_ns(self) -> int:
         """The directory's modification time: a hint that names came or went, never a proof that none did."""
         try:
-            return os.stat(self._directory()).st_mtime_ns
+            return os.stat(self.path).st_mtime_ns
         except OSError:
             return 0
 
-    def _open_at(self, name: str) -> int:
+    def _stat(self, name: str) -> os.stat_result:
         try:
-            return os.open(name, _OPEN_FILE, dir_fd=self._directory())
+            return os.stat(name, dir_fd=self._directory(), follow_symlinks=False)
         except FileNotFoundError:
             # The descriptor may belong to a directory that was removed and made anew.
-            if not self._reopen_if_moved():
+            self._check_path()
+            if not self._moved:
                 raise
-            return os.open(name, _OPEN_FILE, dir_fd=self._directory())
+            return os.stat(name, dir_fd=self._directory(), follow_symlinks=False)
 
     def _directory(self) -> int:
         with self._lock:
             if self._fd is None:
                 self._fd = os.open(self.path, _OPEN_DIRECTORY)
+            elif self._moved:
+                fd = os.open(self.path, _OPEN_DIRECTORY)
+                # In place, never closed: another thread may be about to use the number.
+                os.dup2(fd, self._fd, inheritable=False)
+                os.close(fd)
+            self._moved = False
             return self._fd
 
-    def _reopen_if_moved(self) -> bool:
-        """Let go of the descriptor when the path leads elsewhere by now; True when it did."""
-        with self._lock:
-            if self._fd is None:
-                return False
-            ours = os.fstat(self._fd)
-            with contextlib.suppress(OSError):
-                there = os.stat(self.path)
-                if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
-                    return False
-            os.close(self._fd)
-            self._fd = None
-            return True
+    def _check_path(self) -> None:
+        """See whether the path leads to the directory of the descriptor; if not, the next use opens it anew."""
+        fd = self._fd
+        if fd is None:
+            return
+        try:
+            moved = not os.path.samestat(os.fstat(fd), os.stat(self.path))
+        except OSError:
+            moved = True
+        if moved:
+            self._moved = True
 
 
 def _scan(fd: int) -> dict[str, int]:
