@@ -32,7 +32,8 @@ class Navigation(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        _leave_out_empty(self, "detail")
+        if isinstance(self.detail, str) and not self.detail:
+            force_setattr(self, "detail", None)
 
 
 class Extraction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,8 +45,10 @@ class Extraction(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        _leave_out_empty(self, "url")
-        _leave_out_empty(self, "detail")
+        if isinstance(self.url, str) and not self.url:
+            force_setattr(self, "url", None)
+        if isinstance(self.detail, str) and not self.detail:
+            force_setattr(self, "detail", None)
 
 
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,7 +59,8 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        _leave_out_empty(self, "detail")
+        if isinstance(self.detail, str) and not self.detail:
+            force_setattr(self, "detail", None)
         # JSON has no number for these, and a viewer is helped more by the word than by a hole.
         if isinstance(self.value, float) and not math.isfinite(self.value):
             force_setattr(self, "value", _NOT_FINITE.get(self.value, "NaN"))
@@ -70,18 +74,15 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        _leave_out_empty(self, "detail")
+        if isinstance(self.detail, str) and not self.detail:
+            force_setattr(self, "detail", None)
 
 
 Payload: TypeAlias = Navigation | Extraction | Signal | Status
 
+_LINE_START: Final = b'{"timestamp":"'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
-
-
-def _leave_out_empty(payload: Payload, field: str) -> None:
-    if getattr(payload, field) == "":
-        force_setattr(payload, field, None)
 
 
 Timestamp: TypeAlias = Annotated[
@@ -158,7 +159,7 @@ def encode(event: ExecutionStreamEvent) -> bytes:
     if _EVENT_TYPE_OF[type(event.payload)] != event.event_type:
         kind = type(event.payload).__name__
         raise InvalidEventError(f"payload: {kind} is not for an event of type {event.event_type}")
-    return line_start(utc_timestamp(event.timestamp)) + rest
+    return line_start(nanoseconds(event.timestamp)) + rest
 
 
 def decode(line: bytes) -> ExecutionStreamEvent:
@@ -190,26 +191,29 @@ def utc_timestamp(moment: int | datetime) -> str:
     Args:
         moment: nanoseconds since 1970, or a datetime; one without a zone is taken as UTC.
     """
-    if isinstance(moment, datetime):
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        moment = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    seconds, nanoseconds = divmod(moment, 1_000_000_000)
-    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+    moment = nanoseconds(moment) if isinstance(moment, datetime) else moment
+    return line_start(moment)[len(_LINE_START) : -1].decode()
 
 
-@functools.lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
-    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
-    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}"
+def nanoseconds(moment: datetime) -> int:
+    """Nanoseconds since 1970; a datetime without a zone is taken as UTC."""
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 # A line is written in two parts, so that everything but the time can be made ready (and refused) before the
 # lock on the file is taken, under which the time is read.
 
 
-def line_start(timestamp: str) -> bytes:
-    """A line up to its timestamp."""
-    return b'{"timestamp":"%b"' % timestamp.encode()
+def line_start(moment: int) -> bytes:
+    """A line up to its timestamp, which is given in nanoseconds since 1970."""
+    return b'%b.%06dZ"' % (_to_the_second(moment // 1_000_000_000), moment // 1000 % 1_000_000)
+
+
+@functools.lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> bytes:
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    return b"%b%04d-%02d-%02dT%02d:%02d:%02d" % (_LINE_START, year, month, day, hour, minute, second)
 
 
 def line_rest(mission_id: str, payload: Payload) -> bytes:

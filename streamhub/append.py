@@ -1,0 +1,247 @@
+"""One stream's file, open for appending: whole lines, each under a short lock, in the order of time.
+
+The lock is ``flock``: it belongs to the open file, so it holds between processes, is gone when its process is
+killed, and takes two system calls a line. Whoever holds it may trust the end of the file: what stands after the
+last newline is torn, and the last line's time is the latest.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from streamhub.batch import is_final
+from streamhub.events import line_start, nanoseconds
+from streamhub.filters import time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# O_NONBLOCK: opening a FIFO that somebody planted must not wait for its reader. Regular files do not care.
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_MODE: Final = 0o644
+_TRY_LOCK: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+#: Seconds between two tries for a lock that others hold for microseconds; a spin would only keep them from working.
+_PAUSE: Final = 0.00005
+_NOWHERE: Final = -1
+#: How far back from the end a time is looked for, in bytes: a file that holds none must not hold up the mission.
+_LOOK_BACK: Final = 16 * 1024 * 1024
+_FIRST_BLOCK: Final = 4096
+_LARGEST_BLOCK: Final = 1024 * 1024
+
+
+class AppendFile:
+    """A stream's file. Not thread-safe; ``torn`` and ``closed`` are true as long as it is locked.
+
+    Attributes:
+        path: where it is.
+        torn: it ends in the middle of a line. The next append begins with a newline.
+        closed: its last line is a final status.
+        replaced: it was deleted or replaced, and another one is open in its place; for the owner to set back.
+    """
+
+    _fd = _NOWHERE
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        """Nothing is opened before the first lock().
+
+        Args:
+            path: where it is to be; absolute, since the process may change its directory.
+            durable: see to it that the file's name is on the disk as soon as it is made.
+        """
+        self.path = path
+        self.torn = False
+        self.closed = False
+        self.replaced = False
+        self._durable = durable
+        self._identity: tuple[int, int] | None = None
+        self._end = _NOWHERE
+        self._now = 0
+        self._latest = 0
+        self._checked = _NOWHERE
+
+    def lock(self, patience: float) -> None:
+        """Lock the file, opening it when it must be, and take in what others have appended.
+
+        Whether the path still leads to this file is asked once a second, as it costs as much as a line.
+
+        Args:
+            patience: for how many seconds to wait for somebody else's lock.
+
+        Raises:
+            OSError: it cannot be opened or read, is no regular file, or stayed locked.
+        """
+        checked, self._checked = self._checked, _NOWHERE  # if anything goes wrong, ask again next time
+        if checked == _NOWHERE and not self._is_ours():
+            self._fd = _NOWHERE
+            self._open()
+        self._flock(patience)
+        self._now = time.time_ns()
+        second = self._now // 1_000_000_000
+        if second != checked and not self._is_in_place():
+            self._reopen(patience)
+        end = os.lseek(self._fd, 0, os.SEEK_END)
+        if end != self._end:
+            self._take_in(end)
+        self._now = max(self._now, self._latest)
+        self._checked = second
+
+    def unlock(self) -> None:
+        """Let others write. Harmless when it is not locked."""
+        if self._fd != _NOWHERE:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            except OSError:
+                self._checked = _NOWHERE  # the descriptor is not ours any more, and so holds no lock of ours
+
+    def append(self, rest: bytes, *, final: bool = False) -> None:
+        """Write one line in one write, with the time at which the file was locked, which it must be.
+
+        Args:
+            rest: the line from its timestamp on.
+            final: whether it closes the stream.
+
+        Raises:
+            OSError: it was not written, or not to its end. A line that lacks its newline only is not lost: the
+                next append gives it one.
+        """
+        line = b"%b%b\n" % (line_start(self._now), rest)
+        if self.torn:
+            line = b"\n" + line
+        written = self._write(line)
+        self._end += written
+        self._latest = self._now
+        if written == len(line):
+            self.torn = False
+        else:
+            self._see_short_write(line[:written], len(line))
+        self.closed = final
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk.
+
+        Raises:
+            OSError: it is not.
+        """
+        if self._fd != _NOWHERE:
+            os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Let go of the file; the next lock() opens it again. A forked child's close leaves its parent's lock alone."""
+        fd, self._fd, self._checked = self._fd, _NOWHERE, _NOWHERE
+        if fd != _NOWHERE:
+            with suppress(OSError):  # a network disk's late refusal; who has to know asks for fsync
+                os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _write(self, line: bytes) -> int:
+        return os.write(self._fd, line)
+
+    def _see_short_write(self, part: bytes, size: int) -> None:
+        self.torn = not part.endswith(b"\n")
+        if len(part) < size - 1:
+            raise OSError(errno.ENOSPC, f"only {len(part)} of {size} bytes could be written")
+
+    def _reopen(self, patience: float) -> None:
+        self.close()
+        self._open()
+        self._flock(patience)
+
+    def _open(self) -> None:
+        os.makedirs(self.path.parent, exist_ok=True)
+        self._fd = os.open(self.path, _FLAGS, _MODE)
+        found = os.fstat(self._fd)
+        if not stat.S_ISREG(found.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "it is no regular file")
+        identity = (found.st_dev, found.st_ino)
+        self.replaced |= self._identity not in {None, identity}
+        self._identity = identity
+        self._end = _NOWHERE
+        if self._durable:
+            _sync_directory(self.path.parent)
+
+    def _is_ours(self) -> bool:
+        """Whether the descriptor is still this file's: whoever closes all he has (a daemon) may reuse its number."""
+        try:
+            held = os.fstat(self._fd)
+        except OSError:
+            return False
+        return (held.st_dev, held.st_ino) == self._identity
+
+    def _is_in_place(self) -> bool:
+        """Whether the path still leads to the file."""
+        try:
+            found = os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # one cannot look, but what is open can be written
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _flock(self, patience: float) -> None:
+        # Never a wait without an end: whoever may read the file can lock it, and whoever has the lock can be stopped.
+        deadline = 0.0
+        while True:
+            try:
+                fcntl.flock(self._fd, _TRY_LOCK)
+            except BlockingIOError:
+                now = time.monotonic()
+                deadline = deadline or now + patience
+                if now >= deadline:
+                    raise TimeoutError(errno.ETIMEDOUT, "another process keeps the file locked") from None
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _take_in(self, end: int) -> None:
+        """Look at an end of the file that is not the one this object wrote."""
+        if not self._is_ours():
+            raise OSError(errno.EBADF, "the mission closed the file's descriptor")
+        lines = _lines_backward(self._fd, end)
+        rest = next(lines)
+        if is_final(rest):
+            # Its writer was stopped one byte short. More lines after it would reopen the stream for some readers.
+            end += self._write(b"\n")
+            lines = _lines_backward(self._fd, end)
+            rest = next(lines)
+        self.torn = bool(rest)
+        filled = (line for line in lines if line.strip())
+        last = next(filled, b"")
+        self.closed = is_final(last)
+        moment = time_of(last)
+        while moment is None and (last := next(filled, b"")):
+            moment = time_of(last)
+        if moment is not None:
+            self._latest = max(self._latest, nanoseconds(moment))
+        self._end = end
+
+
+def _lines_backward(fd: int, end: int) -> Iterator[bytes]:
+    """What stands after the last newline (perhaps nothing), then the lines before it, latest first.
+
+    Of a line longer than the largest block only its head is given: enough to see that it is there.
+    """
+    size, head, stop = _FIRST_BLOCK, b"", max(0, end - _LOOK_BACK)
+    while end > stop:
+        start = max(stop, end - size)
+        first, *others = (os.pread(fd, end - start, start) + head).split(b"\n")
+        yield from reversed(others)
+        head, end, size = first[:_LARGEST_BLOCK], start, min(4 * size, _LARGEST_BLOCK)
+    yield head
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

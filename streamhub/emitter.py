@@ -1,0 +1,215 @@
+"""The emitter: what a mission calls to be watched. Whatever happens to the file, the mission does not notice.
+
+::
+
+    with Emitter(mission_id="m-42") as stream:
+        stream.navigation(url="https://example.com", action="click", detail="next page")
+        stream.extraction(target="prices", count=12)
+        stream.signal(name="captcha", value=True)
+        stream.status(state="running")
+    reply = ResponseEnvelope(ok=True, live_stream_id=stream.live_stream_id)
+
+An event that cannot be written is dropped: counted, logged once per outage, and told to the viewers by a ``signal``
+named ``events_dropped`` with the count before the next event. A ``signal`` named ``stream_recovered`` comes first
+after a torn line was ended, or when the file was deleted or replaced and a new one was begun in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from streamhub.append import AppendFile
+from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
+from streamhub.events import Extraction, Navigation, Payload, Signal, State, Status, line_rest
+from streamhub.stream_id import file_name, new_stream_id
+from streamhub.writer import Fsync, StreamWriter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+#: How a mission may end.
+EndState: TypeAlias = Literal["completed", "failed", "cancelled"]
+
+#: What a signal may carry.
+SignalValue: TypeAlias = str | int | float | bool | None
+
+#: Where streams are kept when nobody says otherwise, relative to where the process runs.
+DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
+
+# At construction these mean that the mission was set up wrongly. Anything else (a full disk, no descriptor left) may
+# pass, and is an outage like any other.
+_SET_UP_WRONGLY: Final = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO, errno.EINVAL),
+    *(errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
+}
+
+
+def default_directory() -> str:
+    """Where streams are kept: what ``STREAMHUB_DIR`` says, else ``outputs/execution_streams``."""
+    return os.environ.get("STREAMHUB_DIR") or DEFAULT_DIRECTORY
+
+
+class Emitter:
+    """Writes one stream. Thread-safe; other emitters, in other processes too, may write the same stream.
+
+    Times never run backwards within a stream: while the clock is behind the last line, that line's time is repeated.
+    After a fork the child can go on with the stream, but only its parent's ``with`` or close() ends it.
+
+    Attributes:
+        mission_id: the mission.
+        live_stream_id: the stream's id; from now on it can be watched.
+        path: the stream's file.
+    """
+
+    def __init__(
+        self,
+        mission_id: str,
+        live_stream_id: str | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        closes_stream: bool = True,
+        strict: bool = False,
+        fsync: Fsync = "never",
+    ) -> None:
+        """Open the stream: a new one, or one that is there and goes on.
+
+        Args:
+            mission_id: the mission.
+            live_stream_id: the stream; an id that sorts by time is made when none is given.
+            directory: where streams are kept, made when missing; see default_directory().
+            closes_stream: whether close() and the end of the ``with`` end the stream. False is for a mission's helpers.
+            strict: raise instead of dropping events.
+            fsync: when to wait for the disk: ``never``; ``interval``: once a second at most, by the event that finds
+                it due, and at the end; ``always``: for each event. It is for power cuts: what a killed process has
+                written stays written.
+
+        Raises:
+            InvalidEventError: ``mission_id`` can be none.
+            InvalidStreamIdError: ``live_stream_id`` can be none.
+            StreamClosedError: the stream has ended.
+            ConfigError: the directory or the file is not what it must be, or may not be written.
+            EmitError: it cannot be written just now (strict only; else it is an outage, and this raises nothing).
+        """
+        line_rest(mission_id, Status("started"))
+        if fsync not in get_args(Fsync):
+            raise ConfigError(f"fsync {fsync!r} is unknown: use never, interval or always")
+        self.mission_id = mission_id
+        self.live_stream_id = new_stream_id() if live_stream_id is None else live_stream_id
+        name = file_name(self.live_stream_id)
+        self.path = Path(directory or default_directory()).absolute() / name
+        self._closes_stream = closes_stream
+        self._strict = strict
+        self._writer = StreamWriter(AppendFile(self.path, durable=fsync != "never"), mission_id, fsync=fsync)
+        self._open()
+        _alive.add(self)
+
+    @property
+    def dropped(self) -> int:
+        """How many events of this emitter, in this process, did not get into the stream."""
+        return self._writer.dropped
+
+    def navigation(self, url: str, action: str, detail: str | None = None) -> None:
+        """Tell that the mission went to ``url``, or did ``action`` there."""
+        self.emit(Navigation(url, action, detail))
+
+    def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
+        """Tell that the mission took ``count`` items of ``target``, from ``url``."""
+        self.emit(Extraction(target, count, url, detail))
+
+    def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
+        """Tell that something worth knowing happened. A value that is no finite number is told as a word (``NaN``)."""
+        self.emit(Signal(name, value, detail))
+
+    def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
+        """Tell the mission's state; ``final`` ends the stream, whatever ``closes_stream`` is."""
+        self.emit(Status(state, final, detail))
+
+    def emit(self, payload: Payload) -> None:
+        """Write one event; what the four methods above come to.
+
+        Raises:
+            InvalidEventError: strict, and the payload is not what its type says.
+            EmitError: strict, and the event could not be written.
+            StreamClosedError: strict, and the stream has ended.
+        """
+        error: StreamhubError | None
+        try:
+            rest = line_rest(self.mission_id, payload)
+        except InvalidEventError as invalid:
+            error = invalid
+            self._writer.drop(invalid, type(payload).__name__)
+        else:
+            error = self._writer.write(rest, final=isinstance(payload, Status) and payload.final)
+        if error is not None and self._strict:
+            raise error
+
+    def close(self, state: EndState | None = None, detail: str | None = None) -> None:
+        """End the stream with a final ``status`` (``completed`` unless said otherwise); the second time do nothing.
+
+        With ``closes_stream=False`` the stream stays open: a ``state`` is told, but not as the final one.
+
+        Raises:
+            InvalidEventError, EmitError, StreamClosedError: as emit() does, strict only.
+        """
+        if state is None and not self._closes_stream:
+            self._raise_if_strict(self._writer.close())
+            return
+        try:
+            rest = line_rest(self.mission_id, Status(state or "completed", self._closes_stream, detail))
+        except InvalidEventError as error:
+            self._raise_if_strict(error)
+            # An end that is badly told is better than none: nobody waits for more.
+            known = state is None or state in get_args(State)
+            end: State = (state or "completed") if known else "failed"
+            rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
+        self._raise_if_strict(self._writer.close(rest, final=self._closes_stream))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(StreamhubError):  # the mission's own exception is the one to see; this one was logged
+            self.close("failed" if self._closes_stream else None, kind.__name__)
+
+    def _open(self) -> None:
+        try:
+            self._writer.open()
+        except ValueError as error:  # a NUL in the path
+            raise ConfigError(f"{str(self.path)!a} cannot be opened as a stream: {error}") from error
+        except OSError as error:
+            message = f"{self.path} cannot be opened as a stream: {error}"
+            if error.errno in _SET_UP_WRONGLY:
+                raise ConfigError(message) from error
+            self._writer.begin_outage(error)
+            self._raise_if_strict(EmitError(message))
+
+    def _raise_if_strict(self, error: StreamhubError | None) -> None:
+        if error is not None and self._strict:
+            raise error
+
+    def after_fork(self) -> None:
+        """Called in a forked child: go on with the stream there, on a file and a lock of its own."""
+        self._closes_stream = False
+        self._writer.after_fork()
+
+
+_alive: Final[weakref.WeakSet[Emitter]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for emitter in list(_alive):
+        emitter.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

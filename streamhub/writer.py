@@ -1,0 +1,237 @@
+"""The writer: lines into one stream, from any thread, through any outage. It counts and logs; it never raises."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from streamhub.errors import EmitError, StreamClosedError, StreamhubError
+from streamhub.events import Signal, line_rest
+
+if TYPE_CHECKING:
+    from streamhub.append import AppendFile
+
+Fsync: TypeAlias = Literal["never", "interval", "always"]
+
+#: How long an event may wait for somebody else's lock on the file, in seconds, before it is dropped.
+PATIENCE: Final = 5.0
+#: The same while somebody does not let go of it.
+BRIEF_PATIENCE: Final = 0.01
+#: With ``fsync="interval"``: how many seconds at least lie between two waits for the disk.
+FSYNC_INTERVAL: Final = 1.0
+
+_log: Final = logging.getLogger("streamhub.emitter")
+
+
+class StreamWriter:
+    """Writes lines to one stream. Thread-safe, and safe to call from a signal handler or a log handler."""
+
+    def __init__(self, file: AppendFile, mission_id: str, *, fsync: Fsync = "never") -> None:
+        self._file = file
+        self._mission_id = mission_id
+        self._fsync = fsync
+        self._synced = time.monotonic()
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        # A lock that knows its owner: an event from a signal handler, in the middle of another one, must not wait
+        # for itself.
+        self._lock = threading.RLock()
+        self._busy = False
+        self._queue: deque[tuple[bytes, bool, bool]] = deque()
+        self._notes: deque[tuple[int, str]] = deque()
+        self._said: set[str] = set()
+        self._dropped = 0
+        self._untold = 0
+        self._recovering = ""
+        self._last_words = b""
+        self._patience = PATIENCE
+
+    @property
+    def dropped(self) -> int:
+        """How many of the events given to this object, in this process, are not in the stream."""
+        return self._dropped
+
+    def open(self) -> None:
+        """Open the file and look whether the stream may be written.
+
+        Raises:
+            StreamClosedError: it has ended.
+            OSError: it cannot be opened; the next write tries again.
+        """
+        try:
+            self._file.lock(PATIENCE)
+            closed = self._file.closed
+        finally:
+            self._file.unlock()
+        if closed:
+            self._file.close()
+            raise StreamClosedError(f"{self._file.path} has ended: give the mission a new live_stream_id")
+
+    def write(self, rest: bytes, *, final: bool = False) -> StreamhubError | None:
+        """Write one line.
+
+        Args:
+            rest: the line from its timestamp on.
+            final: whether it closes the stream, and this writer with it.
+
+        Returns:
+            Why it was dropped, if it was.
+        """
+        with self._lock:
+            error = self._refuse() if self._closed else self._submit(rest, final=final, last=final)
+        if self._notes:
+            self._speak()
+        return error
+
+    def close(self, rest: bytes = b"", *, final: bool = False) -> StreamhubError | None:
+        """Write the last line, if any, and let go of the file; the second time do nothing.
+
+        A final status that could not be written earlier is written instead.
+        """
+        with self._lock:
+            if self._closed:
+                return None
+            error = self._submit(self._last_words or rest, final=final, last=True)
+            self._closed = True
+        self._speak()
+        return error
+
+    def drop(self, error: StreamhubError, kind: str) -> None:
+        """Count an event that no line could be made of; the first of its kind is logged."""
+        with self._lock:
+            self._count()
+            self._say_once(kind, f"a {kind} event was dropped (said once): {error}")
+        self._speak()
+
+    def begin_outage(self, error: OSError) -> None:
+        """Take note that the file cannot be written."""
+        with self._lock:
+            self._begin_outage(error)
+        self._speak()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child.
+
+        The lock may be held by a thread that is not here, and an open file that is shared shares its lock.
+        """
+        self._file.close()
+        self._begin()
+
+    def _submit(self, rest: bytes, *, final: bool, last: bool) -> StreamhubError | None:
+        """Write a line (none, if empty), which may close the stream; after the last one let go of the file."""
+        if self._busy:
+            # A signal handler struck in the middle of a write of this very thread: that goes on to this line too.
+            self._queue.append((rest, final, last))
+            return None
+        self._busy = True
+        try:
+            return self._write(rest, final=final, last=last)
+        finally:
+            self._busy = False
+            if self._queue:
+                rest, final, last = self._queue.popleft()
+                self._submit(rest, final=final, last=last)
+
+    def _write(self, rest: bytes, *, final: bool, last: bool) -> StreamhubError | None:
+        error: StreamhubError | None = None
+        if rest or self._untold or self._recovering:
+            error = self._append(rest, final=final)
+        if error is None:
+            if final:
+                self._closed = True
+            if self._fsync != "never":
+                error = self._sync(last=last)
+        if last:
+            self._file.close()
+        return error
+
+    def _append(self, rest: bytes, *, final: bool) -> StreamhubError | None:
+        file = self._file
+        try:
+            file.lock(self._patience)
+            if file.closed:
+                return self._refuse()
+            if file.torn or file.replaced or self._recovering or self._untold:
+                self._tell_of_loss()
+            if rest:
+                file.append(rest, final=final)
+        except OSError as error:
+            return self._fail(rest, error, final=final)
+        finally:
+            file.unlock()
+        if self._said and "outage" in self._said:
+            self._end_outage()
+        return None
+
+    def _tell_of_loss(self) -> None:
+        """Say what was lost before anything else is written; what is not said now is said next time."""
+        if self._file.torn:
+            self._recovering = "a torn line was ended"
+        elif self._file.replaced:
+            self._recovering = "the file was deleted or replaced"
+            self._notes.append((logging.WARNING, "was deleted or replaced; going on in a new file"))
+        self._file.replaced = False
+        if self._recovering:
+            self._file.append(line_rest(self._mission_id, Signal("stream_recovered", None, self._recovering)))
+            self._recovering = ""
+        if self._untold:
+            told = self._untold
+            self._file.append(line_rest(self._mission_id, Signal("events_dropped", told)))
+            self._untold -= told
+
+    def _sync(self, *, last: bool) -> StreamhubError | None:
+        now = time.monotonic()
+        if self._fsync == "interval" and not last and now - self._synced < FSYNC_INTERVAL:
+            return None
+        self._synced = now
+        try:
+            self._file.sync()
+        except OSError as error:
+            self._say_once("fsync", f"was written, but a power cut may undo it: {error}")
+            return EmitError(f"{self._file.path} was written, but a power cut may undo it: {error}")
+        self._said.discard("fsync")
+        return None
+
+    def _fail(self, rest: bytes, error: OSError, *, final: bool) -> StreamhubError | None:
+        self._begin_outage(error)
+        if not rest:
+            return None
+        self._count()
+        if final:
+            self._last_words = rest
+        return EmitError(f"{self._file.path} cannot be written: {error}")
+
+    def _begin_outage(self, error: OSError) -> None:
+        self._say_once("outage", f"cannot be written, events are dropped until it can: {error}")
+        if isinstance(error, TimeoutError):
+            self._patience = BRIEF_PATIENCE
+
+    def _end_outage(self) -> None:
+        self._said.remove("outage")
+        self._patience = PATIENCE
+        self._notes.append((logging.INFO, f"can be written again; {self._dropped} events were dropped in all"))
+
+    def _refuse(self) -> StreamhubError:
+        self._count()
+        self._say_once("closed", "has ended, events after the end are dropped")
+        return StreamClosedError(f"{self._file.path} has ended: give the mission a new stream id")
+
+    def _count(self) -> None:
+        self._dropped += 1
+        self._untold += 1
+
+    def _say_once(self, key: str, message: str) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            self._notes.append((logging.WARNING, message))
+
+    def _speak(self) -> None:
+        # Never under the lock: a log handler has locks of its own, and may want to emit.
+        while self._notes and not self._busy:
+            level, message = self._notes.popleft()
+            _log.log(level, "stream %s: %s", self._file.path, message)
