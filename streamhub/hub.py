@@ -106,7 +106,7 @@ class Hub:
         watch = self._watches.get(channel)
         if watch is not None:
             await asyncio.shield(watch)
-        self._idle_since[channel] = time.monotonic()
+        self._idle_since.pop(channel, None)
         return channel
 
     async def locate(self, stream: str, start: Start) -> tuple[Look, int]:
@@ -283,10 +283,10 @@ class Hub:
         now = time.monotonic()
         if now < self._sweep_at:
             return
-        self._sweep_at = now + 1.0
-        for channel, since in list(self._idle_since.items()):
-            if channel.watched:
-                self._idle_since[channel] = now
-            elif now > since + _LINGER:
+        self._sweep_at = now + _LINGER / 2
+        for channel in [channel for channel in self._tails if not channel.cursors and not channel.waiters]:
+            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + _LINGER:
                 del self._idle_since[channel], self.channels[channel.stream]
                 self._poller.submit(self.tailer.unwatch, self._tails.pop(channel))
+        for channel in [channel for channel in self._idle_since if channel.watched]:
+            del self._idle_since[channel]
