@@ -53,6 +53,7 @@ class Config:
         read_chunk: the most bytes of lines in one polling response.
         poll_floor: seconds between looks at a busy stream.
         poll_ceiling: seconds between looks at a quiet one, at most.
+        compress: whether to offer permessage-deflate on WebSockets and gzip on polling.
         allow_hosts: further names that ``Host`` may say.
         allow_origins: further origins that may read, such as ``https://ui.example``.
     """
@@ -66,6 +67,7 @@ class Config:
     read_chunk: int = MIB
     poll_floor: float = 0.005
     poll_ceiling: float = 1.0
+    compress: bool = False
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
 

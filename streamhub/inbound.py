@@ -53,11 +53,16 @@ Event = Data | Ping | Closed | Breach
 
 
 class Inbound:
-    """Takes one client's bytes apart. After a close, or a breach with 1002, it takes no notice of more."""
+    """Takes one client's bytes apart. After a close, or a breach with 1002, it takes no notice of more.
 
-    __slots__ = ("_done", "_in_message", "_rest", "_size", "_skip")
+    Args:
+        deflate: whether permessage-deflate was negotiated, so that messages may come deflated.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_done", "_in_message", "_reserved", "_rest", "_size", "_skip")
+
+    def __init__(self, *, deflate: bool = False) -> None:
+        self._reserved = 0x30 if deflate else 0x70  # what a message's first byte must not have set
         self._rest = b""
         self._skip = 0  # bytes of a data frame's payload still to come
         self._size = 0  # of the message so far
@@ -104,7 +109,7 @@ class Inbound:
     def _breach(self, head: bytes, opcode: int, size: int) -> str:
         """The rule that a frame's first two bytes break; empty when none."""
         fin = head[0] & 0x80
-        if head[0] & 0x70:
+        if head[0] & (self._reserved if opcode in {_TEXT, _BINARY} else 0x70):
             return "a reserved bit is set"
         if opcode not in _KNOWN:
             return f"opcode {opcode} is unknown"

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     from streamhub.batch import Batch
 
-_TEXT: Final = 0x81  # FIN and opcode 1, RFC 6455 section 5.2
+#: The first byte of a whole text message: FIN and opcode 1 (RFC 6455 section 5.2).
+TEXT: Final = 0x81
 _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
 
 
 def compact(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can say
-    """JSON without white space."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON without white space. Half a surrogate pair, which UTF-8 cannot carry, is escaped as JSON does it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 # --- WebSocket (RFC 6455), server to client: never masked -----------------------------------------------------
@@ -39,7 +40,7 @@ def frame_header(first: int, size: int) -> bytes:
 
 def text_frame(payload: bytes) -> bytes:
     """One whole text message."""
-    return frame_header(_TEXT, len(payload)) + payload
+    return frame_header(TEXT, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str) -> bytes:
@@ -61,7 +62,7 @@ def text_frames(batch: Batch, _at_tail: bool) -> bytes:  # noqa: FBT001
     """The plain WebSocket: one text message per line."""
     parts: list[bytes] = []
     for line in batch.lines:
-        parts.append(frame_header(_TEXT, len(line)))
+        parts.append(frame_header(TEXT, len(line)))
         parts.append(line)
     return b"".join(parts)
 
@@ -69,15 +70,24 @@ def text_frames(batch: Batch, _at_tail: bool) -> bytes:  # noqa: FBT001
 # --- The multiplexed WebSocket ---------------------------------------------------------------------------------
 
 
+def line_messages(batch: Batch, _at_tail: bool) -> Sequence[bytes]:  # noqa: FBT001
+    """The plain WebSocket's messages: the lines."""
+    return batch.lines
+
+
 def events_message(batch: Batch, at_tail: bool) -> bytes:  # noqa: FBT001
     """The multiplexed WebSocket: one ``events`` message per batch."""
+    return text_frame(*events_messages(batch, at_tail))
+
+
+def events_messages(batch: Batch, at_tail: bool) -> Sequence[bytes]:  # noqa: FBT001
+    """The multiplexed WebSocket's messages: one."""
     head = b'{"type":"events","stream":"%s","next":"%s","upToDate":%s,"events":[' % (
         batch.stream.encode(),
         str(batch.next).encode(),
         b"true" if at_tail else b"false",
     )
-    lines = b",".join(batch.lines)
-    return frame_header(_TEXT, len(head) + len(lines) + 2) + head + lines + b"]}"
+    return (head + b",".join(batch.lines) + b"]}",)
 
 
 def json_message(**fields: Any) -> bytes:  # noqa: ANN401 - whatever JSON can say

@@ -19,7 +19,7 @@ from streamhub.web.connection import taken_over
 from streamhub.web.keys import HUB
 from streamhub.web.query import filter_of, may_wait, start_of
 from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgrade
-from streamhub.wire import close_frame, events_message, json_message
+from streamhub.wire import close_frame, events_message, events_messages, json_message
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -82,7 +82,7 @@ class MultiplexReader(Reader):
         self.socket.write(json_message(type="open", streams=[_opened(*item) for item in present.items()]))
         for stream, place in places.items():
             self._known.add(stream)
-            self.follow(place, events_message, self._wanted)
+            self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
         if self._globs:
             self._hub.watch_names(self.see_names)
         self.pump()
@@ -146,7 +146,7 @@ class MultiplexReader(Reader):
         place = Place(channel)
         if channel.look is not None:
             self.socket.write(json_message(type="open", streams=[_opened(stream, place)]))
-        self.follow(place, events_message, self._wanted)
+        self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
         self.pump()
 
 

@@ -12,6 +12,7 @@ from streamhub.errors import InvalidRequestError, OffsetAheadError, StreamNotFou
 from streamhub.offset import ZERO
 from streamhub.page import Page, read_page
 from streamhub.seek import Start
+from streamhub.web.answers import has_already
 from streamhub.web.cursor import next_cursor
 from streamhub.web.keys import CONFIG, HUB, REPEATS
 from streamhub.web.problems import problem
@@ -20,7 +21,6 @@ from streamhub.web.sse import durable_sse
 from streamhub.wire import json_array, json_lines
 
 if TYPE_CHECKING:
-    from streamhub.channel import Channel
     from streamhub.filters import Filter
 
 JSON: Final = "application/json"
@@ -85,6 +85,7 @@ async def _long_poll(request: web.Request) -> web.Response:
         start = Start(offset=place.next)
     deadline = asyncio.get_running_loop().time() + LONG_POLL
     while True:
+        before = place.channel.look  # what is told while the file is read is not to be missed
         page = await _try_read(request, start, wanted, wait=may_wait(request))
         if page is not None:
             if page.lines:
@@ -96,14 +97,7 @@ async def _long_poll(request: web.Request) -> web.Response:
         if remaining <= 0 or request.app[HUB].draining or (page is not None and page.closed):
             return _no_content(request, page)
         if page is None or page.up_to_date:
-            await _news(place.channel, page, remaining)
-
-
-async def _news(channel: Channel, page: Page | None, seconds: float) -> None:
-    """Wait for news; while a copy lags behind the offset, any growth is news."""
-    look = channel.look
-    position = page.end if page is not None else 0 if look is None else look.tail
-    await channel.changed(position, seconds)
+            await place.channel.changed(before, remaining)
 
 
 async def _try_read(request: web.Request, start: Start, wanted: Filter, *, wait: bool) -> Page | None:
@@ -141,15 +135,24 @@ async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
 def _answer(request: web.Request, start: Start, page: Page) -> web.Response:
     headers = _state(request, page)
     headers["Cache-Control"] = "no-cache" if page.up_to_date or start.tail is not None else _CACHEABLE
+    if request.app[CONFIG].compress:
+        headers["Vary"] = "Accept, Accept-Encoding, Origin"
     if start.now:
         headers["Cache-Control"] = "no-store"
     else:
         headers["ETag"] = _etag(request, page)
-        if _matches(request, headers["ETag"]):
+        if has_already(request, headers["ETag"]):
             return web.Response(status=304, headers=headers)
     form = _form(request)
     body = json_array(page.lines) if form == JSON else json_lines(page.lines)
-    return web.Response(body=body, content_type=form, headers=headers)
+    response = web.Response(body=body, content_type=form, headers=headers)
+    if _gzipped(request):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+def _gzipped(request: web.Request) -> bool:
+    return request.app[CONFIG].compress and "gzip" in request.headers.get("Accept-Encoding", "").lower()
 
 
 def _state(request: web.Request, page: Page) -> dict[str, str]:
@@ -191,15 +194,10 @@ def _form(request: web.Request) -> str:
 
 def _etag(request: web.Request, page: Page) -> str:
     """Names what the body holds: from where to where, in which form, what was left out, and whether it is the end."""
-    form = "n" if _form(request) == NDJSON else "j"
+    form = ("n" if _form(request) == NDJSON else "j") + ("z" if _gzipped(request) else "")
     chosen = [
         (name, value) for name, value in sorted(request.query.items()) if name in {"event_type", "contains", "until"}
     ]
     left_out = ":" + hashlib.sha256(repr(chosen).encode()).hexdigest()[:8] if chosen else ""
     end = ":c" if page.closed else ""
     return f'"{page.look.generation}:{page.start}:{page.end}:{len(page.lines)}:{form}{left_out}{end}"'
-
-
-def _matches(request: web.Request, etag: str) -> bool:
-    given = request.headers.get("If-None-Match", "")
-    return given.strip() == "*" or any(part.strip().removeprefix("W/") == etag for part in given.split(","))

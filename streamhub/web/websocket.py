@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from streamhub.deflate import Deflated, negotiate
 from streamhub.inbound import NO_STATUS, NORMAL, PROTOCOL_ERROR, Breach, Closed, Data, Inbound, Ping
 from streamhub.reader import Reader
 from streamhub.web.access import common_headers
@@ -14,13 +15,15 @@ from streamhub.web.connection import Connection, take_over, taken_over
 from streamhub.web.keys import CONFIG, CONNECTIONS, HUB
 from streamhub.web.problems import problem
 from streamhub.web.query import filter_of, may_wait, start_of
-from streamhub.wire import PING_FRAME, close_frame, pong_frame, text_frames
+from streamhub.wire import PING_FRAME, close_frame, line_messages, pong_frame, text_frames
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Sequence
 
     from aiohttp import web
 
+    from streamhub.batch import Batch, Encoder
     from streamhub.channel import Cursor
     from streamhub.offset import Offset
     from streamhub.stream import Look
@@ -38,13 +41,20 @@ _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 sect
 
 
 class WebSocket(Connection):
-    """A receive-only WebSocket: what the client sends is read, and thrown away."""
+    """A receive-only WebSocket: what the client sends is read, and thrown away.
 
-    __slots__ = ("_hung_up", "_inbound", "_pong", "_refuse_data")
+    Attributes:
+        window_bits: the window of permessage-deflate, as a power of two; 0 when messages go out as they are.
+    """
 
-    def __init__(self, connections: Connections, transport: asyncio.Transport, *, refuse_data: bool) -> None:
+    __slots__ = ("_hung_up", "_inbound", "_pong", "_refuse_data", "window_bits")
+
+    def __init__(
+        self, connections: Connections, transport: asyncio.Transport, *, refuse_data: bool, window_bits: int
+    ) -> None:
         super().__init__(connections, transport)
-        self._inbound = Inbound()
+        self.window_bits = window_bits
+        self._inbound = Inbound(deflate=bool(window_bits))
         self._refuse_data = refuse_data
         self._pong: bytes | None = None
         self._hung_up = False  # whether the client has said, or will say, no more
@@ -63,6 +73,10 @@ class WebSocket(Connection):
                     self._hung_up = code == PROTOCOL_ERROR
                     self.refuse(code, reason)
         self._answer_ping()
+
+    def form(self, plain: Encoder, messages: Callable[[Batch, bool], Sequence[bytes]]) -> Encoder:
+        """How batches go out on this socket: as they are, or deflated."""
+        return Deflated(messages, self.window_bits) if self.window_bits else plain
 
     def close(self, code: int, reason: str) -> None:
         """End it with a close frame, after what was written before."""
@@ -135,7 +149,7 @@ async def plain_websocket(request: web.Request) -> web.StreamResponse:
     socket = upgrade(request, WebSocket)
     if socket is not None:
         reader = _PlainReader(request, socket)
-        reader.follow(place, text_frames, wanted)
+        reader.follow(place, socket.form(text_frames, line_messages), wanted)
         reader.pump()
     return taken_over(101)
 
@@ -168,9 +182,12 @@ def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
     offered = {token.strip() for token in request.headers.get("Sec-WebSocket-Protocol", "").split(",")}
     if _SUBPROTOCOL in offered:
         headers["Sec-WebSocket-Protocol"] = _SUBPROTOCOL
-    return take_over(
-        request,
-        101,
-        {**headers, **common_headers(request)},
-        lambda transport: socket_type(connections, transport, refuse_data=config.inbound == "close"),
-    )
+    offers = request.headers.getall("Sec-WebSocket-Extensions", [])
+    window_bits, extension = (config.compress and negotiate(",".join(offers))) or (0, "")
+    if extension:
+        headers["Sec-WebSocket-Extensions"] = extension
+
+    def make(transport: asyncio.Transport) -> _S:
+        return socket_type(connections, transport, refuse_data=config.inbound == "close", window_bits=window_bits)
+
+    return take_over(request, 101, {**headers, **common_headers(request)}, make)
