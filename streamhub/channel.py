@@ -213,10 +213,9 @@ class Channel:
         self.remove(cursor)
         cursor.reader.reset(cursor, earliest)
 
-    async def changed(self, position: int, seconds: float) -> None:
-        """Wait until the stream passes a byte, closes, comes, goes or is replaced, or the time is up."""
-        look = self.look
-        if look is not None and (look.tail > position or look.closed):
+    async def changed(self, before: Look | None, seconds: float) -> None:
+        """Wait until the stream stands elsewhere than ``before``: it grew, closed, came or went; or the time is up."""
+        if self.look != before:
             return
         waiter = asyncio.get_running_loop().create_future()
         self.waiters.add(waiter)
@@ -268,7 +267,7 @@ class Channel:
 def _hand_out(blob: bytes, batch: Batch, group: set[Cursor]) -> None:
     """The hot loop: for those who keep up, one write and nothing else."""
     slow = []
-    for cursor in group:
+    for cursor in tuple(group):  # a write may find its client gone, which takes it out of the group
         sink = cursor.reader.sink
         if sink.blocked:
             cursor.position = batch.start
