@@ -29,10 +29,21 @@ _log: Final = logging.getLogger("streamhub.emitter")
 class StreamWriter:
     """Writes lines to one stream. Thread-safe, and safe to call from a signal handler or a log handler."""
 
-    def __init__(self, file: AppendFile, mission_id: str, *, fsync: Fsync = "never") -> None:
+    def __init__(
+        self, file: AppendFile, mission_id: str, *, fsync: Fsync = "never", patience: float = PATIENCE
+    ) -> None:
+        """Nothing is opened before open() or the first write.
+
+        Args:
+            file: the stream's file, for this object alone.
+            mission_id: who speaks when losses are told.
+            fsync: when to wait for the disk.
+            patience: for how many seconds an event may wait for somebody else's lock.
+        """
         self._file = file
         self._mission_id = mission_id
         self._fsync = fsync
+        self._patience = patience
         self._synced = time.monotonic()
         self._closed = False
         self._begin()
@@ -49,7 +60,7 @@ class StreamWriter:
         self._untold = 0
         self._recovering = ""
         self._last_words = b""
-        self._patience = PATIENCE
+        self._locked_out = False
 
     @property
     def dropped(self) -> int:
@@ -64,7 +75,7 @@ class StreamWriter:
             OSError: it cannot be opened; the next write tries again.
         """
         try:
-            self._file.lock(PATIENCE)
+            self._file.lock(self._patience)
             closed = self._file.closed
         finally:
             self._file.unlock()
@@ -153,9 +164,9 @@ class StreamWriter:
     def _append(self, rest: bytes, *, final: bool) -> StreamhubError | None:
         file = self._file
         try:
-            file.lock(self._patience)
+            file.lock(BRIEF_PATIENCE if self._locked_out else self._patience)
             if file.closed:
-                return self._refuse()
+                return self._refuse() if rest else None
             if file.torn or file.replaced or self._recovering or self._untold:
                 self._tell_of_loss()
             if rest:
@@ -208,12 +219,11 @@ class StreamWriter:
 
     def _begin_outage(self, error: OSError) -> None:
         self._say_once("outage", f"cannot be written, events are dropped until it can: {error}")
-        if isinstance(error, TimeoutError):
-            self._patience = BRIEF_PATIENCE
+        self._locked_out = isinstance(error, TimeoutError)
 
     def _end_outage(self) -> None:
         self._said.remove("outage")
-        self._patience = PATIENCE
+        self._locked_out = False
         self._notes.append((logging.INFO, f"can be written again; {self._dropped} events were dropped in all"))
 
     def _refuse(self) -> StreamhubError:
