@@ -24,7 +24,7 @@ MIB: Final = 1024 * KIB
 #: The server's settings, as a configuration file names them: like the flags.
 SETTINGS: Final = frozenset(
     {
-        *("allow-host", "allow-origin", "dir", "host", "inbound", "max-line", "no-auth"),
+        *("allow-host", "allow-origin", "compress", "dir", "host", "inbound", "max-line", "no-auth"),
         *("poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout"),
     }
 )
