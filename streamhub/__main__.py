@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 #: What the extra ``server`` brings, as it is imported.
-_EXTRA: Final = {"aiofiles", "aiohttp", "click", "rich"}
+_EXTRA: Final = {"aiofiles", "aiohttp", "click", "prometheus_client", "rich"}
 
 
 def main() -> int:

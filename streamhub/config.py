@@ -11,9 +11,12 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streamhub.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 #: Where streams are when nobody says.
 DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
@@ -138,11 +141,16 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def read_settings(path: str, command: str) -> dict[str, Any]:
+def read_settings(path: str, command: str, commands: Collection[str] | None = None) -> dict[str, Any]:
     """The settings that a TOML file has for a command.
 
     At its top stand the server's settings, of which ``dir`` is for every command; a table named like a command holds
     that command's own flags, and comes first.
+
+    Args:
+        path: the file.
+        command: the command.
+        commands: those there are; None: any table may stand in the file.
 
     Raises:
         ConfigError: the file cannot be read, is no TOML, or names a setting that there is not.
@@ -156,8 +164,9 @@ def read_settings(path: str, command: str) -> dict[str, Any]:
         raise ConfigError(f"configuration file {path!r} is no TOML: {error}") from None
     tables = {name: table for name, table in content.items() if isinstance(table, dict)}
     top = {name: value for name, value in content.items() if name not in tables}
-    unknown = sorted(top.keys() - SETTINGS)
-    if unknown:
-        raise ConfigError(f"configuration file {path!r}: there is no setting {unknown[0]!r}: name it like the flag")
+    for what, names, known in (("setting", top, SETTINGS), ("command", tables, commands)):
+        unknown = [] if known is None else [name for name in names if name not in known]
+        if unknown:
+            raise ConfigError(f"configuration file {path!r}: there is no {what} {unknown[0]!r}: see streamhub --help")
     common = top if command == "serve" else {name: top[name] for name in top.keys() & {"dir"}}
     return {**common, **tables.get(command, {})}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
+from streamhub.cli.pause import OutputClosedError
+from streamhub.cli.text import printable
 from streamhub.errors import (
     ConfigError,
     InvalidRequestError,
@@ -29,7 +31,7 @@ INTEGRITY: Final = 4
 #: What a shell gives a program that SIGINT ended.
 INTERRUPTED: Final = 130
 
-_COMMANDS: Final = ("serve",)
+_COMMANDS: Final = ("serve", "emit", "ls", "tail", "demo")
 _CODES: Final = (
     ((ConfigError, InvalidRequestError), USAGE),
     ((StreamNotFoundError,), NOT_FOUND),
@@ -50,26 +52,38 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. A closed pipe is taken out of click's hands, which would call it a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise OutputClosedError from None
+
 
 @click.group(
     cls=_Commands,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STREAMHUB"},
     epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was.",
 )
 # Somebody may have STREAMHUB_VERSION in the environment for purposes of their own.
 @click.version_option(package_name="streamhub", message="%(prog)s %(version)s", allow_from_autoenv=False)
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Watch long-running missions live, and do nothing else to them."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
     try:
         code = cli.main(arguments, prog_name="streamhub", standalone_mode=False)
-        sys.stdout.flush()
+        click.echo(nl=False)  # flushes stdout, if there is one
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputClosedError):
         _let_go_of_stdout()
         return 0
     except (click.ClickException, StreamhubError, OSError) as error:
@@ -86,15 +100,12 @@ def _let_go_of_stdout() -> None:
 
 def _fail(error: Exception) -> int:
     match error:
-        case click.exceptions.NoArgsIsHelpError():
-            click.echo(error.format_message(), err=True)
-            return USAGE
         case click.ClickException():
             message, code = _say(error), error.exit_code
         case _:
             message = str(error)
             code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
-    click.echo(f"streamhub: {' '.join(message.split())}", err=True)
+    click.echo(f"streamhub: {printable(' '.join(message.split()))}", err=True)
     return code
 
 
