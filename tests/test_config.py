@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -228,6 +228,9 @@ def test_not_loopback(host: str) -> None:
 # --- The configuration file --------------------------------------------------------------------------------------
 
 
+COMMANDS: Final = ("serve", "tail", "ls")
+
+
 def settings_file(tmp_path: Path, text: str | bytes) -> str:
     """A configuration file with this text."""
     path = tmp_path / "streamhub.toml"
@@ -238,10 +241,10 @@ def settings_file(tmp_path: Path, text: str | bytes) -> str:
 def test_settings(tmp_path: Path) -> None:
     """The top is for the server; of it only the folder is for all commands; a command's own table comes first."""
     path = settings_file(tmp_path, 'dir = "a"\nport = 1\n[serve]\nport = 2\n[tail]\nn = 5\ndir = "b"\n')
-    assert read_settings(path, "serve") == {"dir": "a", "port": 2}
-    assert read_settings(path, "tail") == {"dir": "b", "n": 5}
-    assert read_settings(path, "ls") == {"dir": "a"}
-    assert read_settings(settings_file(tmp_path, ""), "serve") == {}
+    assert read_settings(path, "serve", COMMANDS) == {"dir": "a", "port": 2}
+    assert read_settings(path, "tail", COMMANDS) == {"dir": "b", "n": 5}
+    assert read_settings(path, "ls", COMMANDS) == {"dir": "a"}
+    assert read_settings(settings_file(tmp_path, ""), "serve", COMMANDS) == {}
 
 
 def test_every_setting(tmp_path: Path) -> None:
@@ -249,13 +252,16 @@ def test_every_setting(tmp_path: Path) -> None:
     names = {field.name.replace("_", "-") for field in dataclasses.fields(Config)}
     names = names - {"directory", "allow-hosts", "allow-origins"} | {"dir", "allow-host", "allow-origin"}
     text = "".join(f"{name} = 1\n" for name in sorted(names))
-    assert read_settings(settings_file(tmp_path, text), "serve") == dict.fromkeys(names, 1)
+    assert read_settings(settings_file(tmp_path, text), "serve", COMMANDS) == dict.fromkeys(names, 1)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("prot = 8765\n", "no setting 'prot'"),
+        ("[sevre]\nport = 1\n", "no command 'sevre'"),
+        ("[port]\n", "no command 'port'"),
+        ("serve = 1\n", "no setting 'serve'"),
         ("stall_timeout = 5\n", "no setting 'stall_timeout'"),
         ('"a\\nb" = 1\n', r"no setting 'a\nb'"),
         ("port = \n", "is no TOML"),
@@ -269,7 +275,7 @@ def test_bad_settings(tmp_path: Path, text: str | bytes, said: str) -> None:
     """A setting that there is not, and a file that is no TOML, are refused in one line that names the file."""
     path = settings_file(tmp_path, text)
     with pytest.raises(ConfigError, match="configuration file ") as caught:
-        read_settings(path, "serve")
+        read_settings(path, "serve", COMMANDS)
     assert said in refusal(caught)
     assert repr(path) in refusal(caught)
 
@@ -278,5 +284,5 @@ def test_bad_settings(tmp_path: Path, text: str | bytes, said: str) -> None:
 def test_unreadable_settings(tmp_path: Path, name: str) -> None:
     """A file that cannot be read is named, with the reason."""
     with pytest.raises(ConfigError, match="cannot be read: ") as caught:
-        read_settings(str(tmp_path / name), "serve")
+        read_settings(str(tmp_path / name), "serve", COMMANDS)
     refusal(caught)

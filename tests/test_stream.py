@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from streamhub.batch import Batch
 from streamhub.errors import StreamNotFoundError, StreamReplacedError
 from streamhub.folder import Folder
+from streamhub.seek import first_since, last_lines
 from streamhub.stream import BATCH_BYTES, PIECE_BYTES, Look, StreamFile, split_cells
 from tests import naive
 from tests.naive import ODD_LINES, counted_reads, files, padded, stream_file
@@ -316,6 +318,8 @@ def test_huge_line(tmp_path: Path, ended: bool) -> None:
             look = file.look()
             batches = read_on(file, 0, look.tail, PIECE_BYTES, cells=True)
             batches += read_on(file, 0, look.tail, MIB, cells=False)
+            assert last_lines(file, look.tail, 2) == (3 if ended else 0)
+            assert first_since(file, look.tail, datetime(2026, 1, 1, tzinfo=UTC)) == look.tail
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
