@@ -123,11 +123,24 @@ class Tail:
         return None if look is None else Appeared(look)
 
     def verify(self) -> Change | None:
-        """Whether the name still leads to the file that is being read: what a poll of the descriptor cannot see."""
-        if self.look is None:
+        """Whether the name still leads to what is being read: what a poll of the size alone cannot see.
+
+        Raises:
+            OSError: the disk failed or descriptors ran out; the next poll tries again.
+        """
+        look = self.look
+        if look is None:
             return self.poll()
-        identity = self._folder.identity(self.stream)
-        return None if identity == self.look.identity else self._reopen()
+        try:
+            with StreamFile.open(self._folder, self.stream, self._max_line) as file:
+                same = (
+                    file.identity() == look.identity
+                    and file.generation(look.tail) == look.generation
+                    and file.is_line_start(look.tail)
+                )
+        except StreamNotFoundError:
+            same = False
+        return None if same else self._reopen()
 
     def _open(self) -> Look | None:
         try:
