@@ -146,13 +146,15 @@ class AppendFile:
         return os.write(self._fd, line)
 
     def _see_short_write(self, part: bytes, size: int) -> None:
-        self.torn = not part.endswith(b"\n")
+        if part:
+            self.torn = not part.endswith(b"\n")
         if len(part) < size - 1:
             raise OSError(errno.ENOSPC, f"only {len(part)} of {size} bytes could be written")
 
     def _reopen(self, patience: float) -> None:
         self.close()
         self._open()
+        self.replaced = True  # the inode does not tell: once it is let go of, the new file may get it
         self._flock(patience)
 
     def _open(self) -> None:

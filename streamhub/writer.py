@@ -203,8 +203,8 @@ class StreamWriter:
         try:
             self._file.sync()
         except OSError as error:
-            self._say_once("fsync", f"was written, but a power cut may undo it: {error}")
-            return EmitError(f"{self._file.path} was written, but a power cut may undo it: {error}")
+            self._say_once("fsync", f"was written, but a power cut may undo it: {error.strerror}")
+            return EmitError(f"{self._file.path} was written, but a power cut may undo it: {error.strerror}")
         self._said.discard("fsync")
         return None
 
@@ -215,10 +215,10 @@ class StreamWriter:
         self._count()
         if final:
             self._last_words = rest
-        return EmitError(f"{self._file.path} cannot be written: {error}")
+        return EmitError(f"{self._file.path} cannot be written: {error.strerror}")
 
     def _begin_outage(self, error: OSError) -> None:
-        self._say_once("outage", f"cannot be written, events are dropped until it can: {error}")
+        self._say_once("outage", f"cannot be written, events are dropped until it can: {error.strerror}")
         self._locked_out = isinstance(error, TimeoutError)
 
     def _end_outage(self) -> None:

@@ -42,9 +42,9 @@ def killed(directory: str, stream_id: str, kills: str, seed: str) -> list[int]:
         pid = os.fork()
         if pid == 0:
             _emit_for_ever(directory, stream_id, number, acknowledged, random.Random(chance.random()))
-        while not any(acknowledged):
+        while acknowledged[:] == bytes(8):
             time.sleep(0)
-        time.sleep(chance.random() * 0.003)
+        time.sleep(chance.random() * 0.002)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         counts.append(int.from_bytes(acknowledged[:], "little"))
@@ -56,7 +56,7 @@ def _emit_for_ever(directory: str, stream_id: str, number: int, acknowledged: mm
     count = 0
     while True:
         # A long line takes long to write, so that the kill often strikes in the middle of one.
-        stream.signal(f"child-{number}", count, "x" * chance.choice((0, 10, 1_000, 300_000)))
+        stream.signal(f"child-{number}", count, "x" * chance.choice((0, 10, 1_000, 400_000)))
         count += 1
         acknowledged[:] = count.to_bytes(8, "little")
 
