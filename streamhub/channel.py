@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from streamhub.meter import Meter
 from streamhub.offset import NO_GENERATION, ZERO, Offset
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Sink(Protocol):
 class CursorOwner(Protocol):
     """What a channel needs of a reader."""
 
+    transport: str
     sink: Sink
     behind: list[Cursor]
 
@@ -131,17 +134,21 @@ class Channel:
 
     Attributes:
         stream: the stream's id.
+        meter: where it counts what it hands out.
         look: where it stands, as far as readers were told; None while there is no such stream.
         cursors: everyone in it.
         waiters: those who wait for a change without a cursor (long-polls).
+        seen_at: when the last change was seen in the file, on the monotonic clock.
         looked_at: when somebody who came looked at the file itself, on the monotonic clock.
     """
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, meter: Meter | None = None) -> None:
         self.stream = stream
+        self.meter = meter or Meter()
         self.look: Look | None = None
         self.cursors: set[Cursor] = set()
         self.waiters: set[asyncio.Future[None]] = set()
+        self.seen_at = 0.0
         self.looked_at = -math.inf
         self._at_tail: dict[tuple[Encoder, Filter], set[Cursor]] = {}
         self._waiting: set[Cursor] = set()
@@ -181,9 +188,10 @@ class Channel:
         """New batches came: hand them to those at the tail."""
         for batch in batches:
             for (encode, wanted), group in self._at_tail.items():
-                blob = batch.filtered(wanted).encoded(encode, at_tail=batch.end == look.tail)
-                if blob:
-                    _hand_out(blob, batch, group)
+                kept = batch.filtered(wanted)
+                blob = kept.encoded(encode, at_tail=batch.end == look.tail)
+                if blob and group:
+                    self._hand_out(blob, batch, group, len(kept.lines))
         self.look = look
         self.release()
         self._stir(self._waiting, 0)
@@ -263,19 +271,24 @@ class Channel:
         for key in [key for key, group in self._at_tail.items() if not group]:
             del self._at_tail[key]
 
-
-def _hand_out(blob: bytes, batch: Batch, group: set[Cursor]) -> None:
-    """The hot loop: for those who keep up, one write and nothing else."""
-    slow = []
-    for cursor in tuple(group):  # a write may find its client gone, which takes it out of the group
-        sink = cursor.reader.sink
-        if sink.blocked:
-            cursor.position = batch.start
-            slow.append(cursor)
-        elif not sink.write(blob):
-            cursor.position = batch.end
-            slow.append(cursor)
-    for cursor in slow:
-        group.discard(cursor)
-        cursor.group = None
-        cursor.reader.behind.append(cursor)
+    def _hand_out(self, blob: bytes, batch: Batch, group: set[Cursor], events: int) -> None:
+        """The hot loop: for those who keep up, one write and nothing else."""
+        cursors = tuple(group)  # a write may find its client gone, which takes it out of the group
+        slow = []
+        for cursor in cursors:
+            sink = cursor.reader.sink
+            if sink.blocked:
+                cursor.position = batch.start
+                slow.append(cursor)
+            elif not sink.write(blob):
+                cursor.position = batch.end
+                slow.append(cursor)
+        for cursor in slow:
+            group.discard(cursor)
+            cursor.group = None
+            cursor.reader.behind.append(cursor)
+        transport = cursors[0].reader.transport
+        self.meter.sent(transport, len(blob) * len(cursors), events * len(cursors))
+        self.meter.slow[transport] += len(slow)
+        if self.meter.lag is not None:
+            self.meter.lag(transport, time.monotonic() - self.seen_at)

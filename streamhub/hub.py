@@ -18,6 +18,7 @@ from streamhub.channel import Channel, Place
 from streamhub.errors import OffsetAheadError, StreamNotFoundError
 from streamhub.folder import Folder
 from streamhub.history import History
+from streamhub.meter import Meter
 from streamhub.offset import NO_GENERATION, Offset
 from streamhub.seek import Start, locate
 from streamhub.stream import StreamFile
@@ -48,6 +49,7 @@ class Hub:
     Attributes:
         folder: where the streams are.
         history: their past.
+        meter: what is counted.
         channels: the watched ones by id.
         draining: whether the server shuts down.
     """
@@ -61,6 +63,7 @@ class Hub:
         self.tailer = Tailer(
             self.folder, max_line=config.max_line, floor=config.poll_floor, ceiling=config.poll_ceiling
         )
+        self.meter = Meter()
         self.channels: dict[str, Channel] = {}
         self._watches: dict[Channel, asyncio.Future[None]] = {}
         self._tails: dict[Channel, Tail] = {}
@@ -101,7 +104,7 @@ class Hub:
         """
         channel = self.channels.get(stream)
         if channel is None:
-            channel = self.channels[stream] = Channel(stream)
+            channel = self.channels[stream] = Channel(stream, self.meter)
             self._watches[channel] = asyncio.ensure_future(self._watch(channel))
         watch = self._watches.get(channel)
         if watch is not None:
@@ -264,11 +267,13 @@ class Hub:
         for tail, change in poll.result():
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
+                channel.seen_at = tail.active
                 self._tell_channel(channel, change)
 
     def _tell_channel(self, channel: Channel, change: Change) -> None:
         match change:
             case Grew(look, batches):
+                self.meter.malformed += sum(batch.malformed for batch in batches)
                 channel.grew(look, batches)
             case Appeared(look):
                 channel.appeared(look)

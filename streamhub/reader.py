@@ -30,7 +30,12 @@ class Reader:
     """One client: reads its cursors' streams into its sink, as fast as the sink takes it.
 
     Subclasses say what is written when a stream comes, ends or is replaced.
+
+    Attributes:
+        transport: what it is counted as.
     """
+
+    transport = "other"
 
     __slots__ = ("_done", "_resuming", "behind", "cursors", "history", "sink")
 
@@ -101,6 +106,7 @@ class Reader:
         self.behind.append(cursor)
         if blob:
             self.sink.write(blob)
+            cursor.channel.meter.sent(self.transport, len(blob), len(batch.filtered(cursor.wanted).lines))
 
     def _fetched(self, cursor: Cursor, task: asyncio.Task[Batch]) -> None:
         if self._done or not cursor.active or task.cancelled():

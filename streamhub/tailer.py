@@ -44,6 +44,7 @@ class Tailer:
         names: the ids in the folder, with their inodes, as of the last scan.
         next_due: when something is to be polled next, on the monotonic clock; None when nothing is watched.
         polls: how many looks at streams there have been.
+        seconds: how long they took, together.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Tailer:
         self.tails: dict[str, Tail] = {}
         self.names: dict[str, int] = {}
         self.polls = 0
+        self.seconds = 0.0
         self.next_due: float | None = None
         self._max_line = max_line
         self._floor = floor
@@ -125,6 +127,7 @@ class Tailer:
             self._slot = (self._slot + 1) % _SLOTS
             self._slot_due = max(self._slot_due + self._ceiling / _SLOTS, now - self._ceiling)
         self._plan()
+        self.seconds += self._clock() - now
         return changes
 
     @property
@@ -141,13 +144,13 @@ class Tailer:
         changed = self.folder.changed_ns()
         if changed == self._folder_changed and now < self._read_names_at + _BLIND_SCAN:
             return []
-        self._read_names_at, self._folder_changed = now, changed
         self.names = self.folder.scan()
+        self._read_names_at, self._folder_changed = now, changed
         changes: list[tuple[Tail, Change]] = []
         for stream, tail in self.tails.items():
             inode = None if tail.look is None else tail.look.identity[1]
             if self.names.get(stream) != inode:
-                self._note(tail, now, tail.verify(), changes)
+                self._verify(tail, now, changes)
         self._scan_cost = self._clock() - now
         self._plan()
         return changes
@@ -158,6 +161,13 @@ class Tailer:
         self.polls += len(slot)
         for tail in [tail for tail in slot if tail.fd < 0 or seek(tail.fd, 0, end) != tail.size]:
             self._poll(tail, now, changes)
+
+    def _verify(self, tail: Tail, now: float, changes: list[tuple[Tail, Change]]) -> None:
+        try:
+            self._note(tail, now, tail.verify(), changes)
+        except OSError as error:
+            _log.warning("cannot look for stream %s, will try again: %s", tail.stream, error)
+            self._folder_changed = -1  # what the others had to tell is told; for this one the names are read again
 
     def _poll(self, tail: Tail, now: float, changes: list[tuple[Tail, Change]]) -> bool:
         self.polls += 1

@@ -33,7 +33,7 @@ LAYERS = {
     "names": Layer("config offset stream_id", "errors"),
     "schema": Layer("events envelope", "errors names", "msgspec"),
     # A line as bytes: what it means, how it travels. Pure (see the test below).
-    "lines": Layer("batch filters times lines wire inbound", "errors names", "msgspec"),
+    "lines": Layer("batch filters times lines wire inbound deflate meter", "errors names", "msgspec"),
     # What a mission imports, beside a web framework of its own: light, so no asyncio either (see the test below).
     "emitter": Layer("append writer emitter", "errors names schema lines", "msgspec"),
     "stream": Layer("folder stream seek page", "errors names lines", "msgspec"),
@@ -42,7 +42,7 @@ LAYERS = {
     "tailer": Layer("tail tailer", "errors names lines stream"),
     "hub": Layer("channel history reader hub", "errors names lines stream tailer", "aiofiles"),
     "web": Layer(
-        "web web.*", "errors names schema lines stream survey tailer hub", "aiofiles aiohttp msgspec multidict"
+        "web web.*", "errors names schema lines stream survey tailer hub", "aiofiles aiohttp msgspec multidict prometheus_client"
     ),
     "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec"),
     # The public names. It loads only what is light, so that `import streamhub` costs a mission nothing.

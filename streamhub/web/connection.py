@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiohttp import web
 
+from streamhub.meter import Meter
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -43,12 +45,12 @@ class Connections:
 
     Attributes:
         open: the connections there are.
-        cut: how many were cut because they took nothing.
+        meter: where it is counted how they end.
     """
 
-    def __init__(self, *, stall_timeout: float) -> None:
+    def __init__(self, *, stall_timeout: float, meter: Meter | None = None) -> None:
         self.open: set[Connection] = set()
-        self.cut = 0
+        self.meter = meter or Meter()
         self.now = time.monotonic()
         self._stall_timeout = stall_timeout
         self._blocked: dict[int, Connection] = {}
@@ -79,7 +81,7 @@ class Connections:
         self._sweeper.cancel()
         self._loop.remove_reader(self._epoll.fileno())
         for connection in list(self.open):
-            connection.abort()
+            connection.abort("shutdown")
         self._epoll.close()
 
     def block(self, connection: Connection) -> None:
@@ -95,7 +97,7 @@ class Connections:
 
     def expire(self, connection: Connection, seconds: float) -> None:
         """End a connection after a while."""
-        timer = self._loop.call_later(seconds, connection.finish, b"")
+        timer = self._loop.call_later(seconds, connection.finish, b"", "rotated")
         connection.when_lost(timer.cancel)
 
     def _writable(self) -> None:
@@ -109,10 +111,9 @@ class Connections:
         for connection in list(self.open):
             if connection.blocked:
                 if connection.stalled(self.now, self._stall_timeout):
-                    self.cut += 1
-                    connection.abort()
+                    connection.abort("stalled")
             elif connection.overdue(self.now):
-                connection.abort()
+                connection.abort("deaf")
             elif connection.wrote_at + HEARTBEAT <= self.now and not connection.closing:
                 connection.beat()
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
@@ -129,6 +130,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_cause",
         "_closing_at",
         "_connections",
         "_direct",
@@ -151,6 +153,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._rest: list[memoryview] = []
         self._ending = False
+        self._cause = "left"  # unless we end it: the client did
         self._closing_at = 0.0
         self._progress = (0, 0.0)
         self._on_lost: Callable[[], None] | None = None
@@ -165,6 +168,11 @@ class Connection(asyncio.Protocol):
     def closing(self) -> bool:
         """Whether its end was written: nothing may follow."""
         return self._ending
+
+    @property
+    def transport_name(self) -> str:
+        """What it is counted as."""
+        return "ending" if self.reader is None else self.reader.transport
 
     def write(self, data: bytes) -> bool:
         """Take bytes, always all of them; False when it is blocked after that."""
@@ -188,10 +196,11 @@ class Connection(asyncio.Protocol):
         self._block()
         return False
 
-    def finish(self, data: bytes) -> None:
+    def finish(self, data: bytes, cause: str) -> None:
         """Write the last bytes; the connection ends when they are out and the client has heard it."""
         if self._ending:
             return
+        self._cause = cause
         self._close_reader()
         self._ending = True
         self._closing_at = time.monotonic() + _CLOSE_TIMEOUT
@@ -210,8 +219,9 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def abort(self) -> None:
+    def abort(self, cause: str = "lost") -> None:
         """Cut it: no more is sent."""
+        self._cause = cause
         self._close_reader()
         self._ending = True
         self._connections.unblock(self)
@@ -219,7 +229,7 @@ class Connection(asyncio.Protocol):
 
     def go_away(self) -> None:
         """The server shuts down: end, so that the client comes back elsewhere."""
-        self.finish(b"")
+        self.finish(b"", "shutdown")
 
     def beat(self) -> None:
         """Say something, so that nobody takes the connection for dead."""
@@ -277,6 +287,7 @@ class Connection(asyncio.Protocol):
         self._rest.clear()
         self._direct = False
         self._connections.forget(self)
+        self._connections.meter.ended[self._cause] += 1
         if self._on_lost is not None:
             self._on_lost()
 

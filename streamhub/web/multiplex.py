@@ -34,6 +34,9 @@ _log = logging.getLogger("streamhub.web")
 
 #: So many streams may be named in one address.
 MAX_STREAMS: Final = 1000
+#: How a socket ends once all its streams have: close code, reason, and what it is counted as.
+_ALL_ENDED: Final = (NORMAL, "ended", "closed")
+_ALL_RESET: Final = (REPLACED, "cut, replaced or deleted", "reset")
 
 
 class MultiplexSocket(WebSocket):
@@ -43,7 +46,7 @@ class MultiplexSocket(WebSocket):
 
     def refuse(self, code: int, reason: str) -> None:
         """Say what the client did wrong, then close."""
-        self.finish(json_message(type="error", code=code, message=reason) + close_frame(code, reason))
+        self.finish(json_message(type="error", code=code, message=reason) + close_frame(code, reason), "client")
 
     def beat(self) -> None:
         """A heartbeat says where each stream is to be resumed."""
@@ -60,6 +63,8 @@ class MultiplexReader(Reader):
         wanted: which lines, of all the streams.
         globs: which streams join as they appear.
     """
+
+    transport = "multiplex"
 
     __slots__ = ("_ended", "_globs", "_hub", "_joining", "_known", "_reset", "_wanted", "socket")
 
@@ -131,8 +136,8 @@ class MultiplexReader(Reader):
         if self.cursors or self._globs:
             self.socket.write(message)
         else:
-            code, reason = (NORMAL, "ended") if self._ended else (REPLACED, "cut, replaced or deleted")
-            self.socket.finish(message + close_frame(code, reason))
+            code, reason, cause = _ALL_ENDED if self._ended else _ALL_RESET
+            self.socket.finish(message + close_frame(code, reason), cause)
 
     async def _join(self, stream: str) -> None:
         try:

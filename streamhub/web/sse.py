@@ -65,32 +65,36 @@ class _EventReader(Reader):
 class _PlainReader(_EventReader):
     """The plain channel: ``closed`` or ``reset`` is its last event."""
 
+    transport = "sse"
+
     __slots__ = ()
 
     def ended(self, cursor: Cursor, look: Look) -> None:
         del cursor
         tail = str(look.next)
-        self.connection.finish(sse_event(data=compact({"next": tail}), event="closed", id=tail))
+        self.connection.finish(sse_event(data=compact({"next": tail}), event="closed", id=tail), "closed")
 
     def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
         del cursor
         token = None if earliest is None else str(earliest)
-        self.connection.finish(sse_event(data=compact({"earliest": token}), event="reset"))
+        self.connection.finish(sse_event(data=compact({"earliest": token}), event="reset"), "reset")
 
 
 class _DurableReader(_EventReader):
     """Durable Streams: a control event says the end; a client whose file was replaced asks again, and gets 410."""
+
+    transport = "durable-sse"
 
     __slots__ = ()
 
     def ended(self, cursor: Cursor, look: Look) -> None:
         del cursor
         control = {"streamNextOffset": str(look.next), "upToDate": True, "streamClosed": True}
-        self.connection.finish(durable_events((), control))
+        self.connection.finish(durable_events((), control), "closed")
 
     def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
         del cursor, earliest
-        self.connection.finish(b"")
+        self.connection.finish(b"", "reset")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ _S = TypeVar("_S", bound="WebSocket")
 DELETED: Final = 4404
 REPLACED: Final = 4410
 GOING_AWAY: Final = 1001
-_INBOUND_DATA: Final = 1008
+INBOUND_DATA: Final = 1008
+#: What ends a socket, as it is counted.
+_CAUSES: Final = {NORMAL: "closed", GOING_AWAY: "shutdown", DELETED: "reset", REPLACED: "reset"}
 _SUBPROTOCOL: Final = "streamhub.v1"
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
@@ -66,7 +68,7 @@ class WebSocket(Connection):
                 case Ping(payload):
                     self._pong = payload  # of several pings the last one's answer is enough (section 5.5.3)
                 case Data() if self._refuse_data:
-                    self.refuse(_INBOUND_DATA, "this socket is receive-only")
+                    self.refuse(INBOUND_DATA, "this socket is receive-only")
                 case Closed(code):
                     self._hang_up(NORMAL if code == NO_STATUS else code)
                 case Breach(code, reason):
@@ -80,7 +82,7 @@ class WebSocket(Connection):
 
     def close(self, code: int, reason: str) -> None:
         """End it with a close frame, after what was written before."""
-        self.finish(close_frame(code, reason))
+        self.finish(close_frame(code, reason), _CAUSES.get(code, "client"))
 
     def refuse(self, code: int, reason: str) -> None:
         """End it over what the client did."""
@@ -105,7 +107,7 @@ class WebSocket(Connection):
         if self.closing:
             super().flushed_end()
         else:
-            self.close(code, "")
+            self.finish(close_frame(code, ""), "left")
 
     def _go_on(self) -> None:
         self._answer_ping()
@@ -119,6 +121,8 @@ class WebSocket(Connection):
 
 class _PlainReader(Reader):
     """Follows one stream into a WebSocket."""
+
+    transport = "websocket"
 
     __slots__ = ("socket",)
 
