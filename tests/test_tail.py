@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,30 +16,10 @@ from streamhub.stream import Look
 from streamhub.tail import LOOK_BYTES, Appeared, Change, Gone, Grew, Replaced, Tail
 from tests import naive
 from tests.naive import ODD_LINES, counted_reads, padded
+from tests.scarcity import few_descriptors
 
 MAX_LINE = 2 * LOOK_BYTES
 FINAL = b'{"event_type":"status","payload":{"state":"completed","final":true}}\n'
-
-
-@contextmanager
-def no_descriptors() -> Iterator[None]:
-    """Within the block this process cannot open anything."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # One beyond the highest that is open, so that none below is free but those that the block itself gives back.
-    spare = [os.open("/dev/null", os.O_RDONLY) for _ in range(64)]
-    for fd in spare[1:]:
-        os.close(fd)
-    holes = []
-    while (fd := os.open("/dev/null", os.O_RDONLY)) < spare[0]:
-        holes.append(fd)
-    os.close(fd)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (spare[0] + 1, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in (spare[0], *holes):
-            os.close(fd)
 
 
 @dataclass
@@ -389,13 +368,13 @@ def test_when_descriptors_have_run_out_nothing_is_lost(tmp_path: Path, keep_open
     """A look that fails is tried again, and tells then what there was to tell: growth, and another file."""
     with watched(tmp_path, b"{}\n", keep_open=keep_open) as it:
         it.append(b"{}\n")
-        with no_descriptors():
+        with few_descriptors(0):
             if not keep_open:
                 with pytest.raises(OSError, match="Too many"):
                     it.tail.poll()
         assert kinds(it.ask()) == [Grew]
         it.replace(b"{}\n")
-        with no_descriptors():
+        with few_descriptors(0):
             if not keep_open:
                 with pytest.raises(OSError, match="Too many"):
                     it.tail.verify()
