@@ -153,8 +153,8 @@ class AppendFile:
 
     def _reopen(self, patience: float) -> None:
         self.close()
-        self._open()
         self.replaced = True  # the inode does not tell: once it is let go of, the new file may get it
+        self._open()
         self._flock(patience)
 
     def _open(self) -> None:

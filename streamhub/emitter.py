@@ -188,9 +188,9 @@ class Emitter:
         except ValueError as error:  # a NUL in the path
             raise ConfigError(f"{str(self.path)!a} cannot be opened as a stream: {error}") from error
         except OSError as error:
-            message = f"{self.path} cannot be opened as a stream: {error}"
+            message = f"{self.path} cannot be opened as a stream: {error.strerror}"
             if error.errno in _SET_UP_WRONGLY:
-                raise ConfigError(message) from error
+                raise ConfigError(f"{message}; it must be a regular file in a folder that may be written") from error
             self._writer.begin_outage(error)
             self._raise_if_strict(EmitError(message))
 
