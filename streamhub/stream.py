@@ -246,5 +246,9 @@ def split_cells(stream: str, generation: str, start: int, data: bytes, max_line:
 
 
 def _to_grid(start: int, step: int) -> int:
-    """How far it is from ``start`` to the next multiple of ``step``."""
-    return step - start % step
+    """How far it is from ``start`` to the next multiple of ``step`` that is worth a read.
+
+    Readers stop at the last line end before a multiple: from there the multiple itself is but a part of a line away.
+    """
+    distance = step - start % step
+    return distance if distance >= step // 4 else distance + step
