@@ -50,6 +50,7 @@ def _add_file(app: web.Application, path: str, file: Traversable) -> None:
     content_type = next((kind for suffix, kind in _TYPES.items() if file.name.endswith(suffix)), "text/plain")
 
     async def serve(_request: web.Request) -> web.Response:
+        """The dashboard."""
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
