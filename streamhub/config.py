@@ -57,6 +57,7 @@ class Config:
         poll_floor: seconds between looks at a busy stream.
         poll_ceiling: seconds between looks at a quiet one, at most.
         compress: whether to offer permessage-deflate on WebSockets and gzip on polling.
+        workers: how many processes serve, on one port.
         allow_hosts: further names that ``Host`` may say.
         allow_origins: further origins that may read, such as ``https://ui.example``.
     """
@@ -71,6 +72,7 @@ class Config:
     poll_floor: float = 0.005
     poll_ceiling: float = 1.0
     compress: bool = False
+    workers: int = 1
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
 
@@ -86,6 +88,7 @@ class Config:
             ("read-chunk", self.read_chunk, 4 * KIB, 64 * MIB),
             ("stall-timeout", self.stall_timeout, 0.1, 86400),
             ("poll-floor", self.poll_floor, 0.001, 60),
+            ("workers", self.workers, 1, 64),
             ("poll-ceiling", self.poll_ceiling, self.poll_floor, 60),
         ):
             if not low <= value <= high:

@@ -17,6 +17,7 @@ class Meter:
         events: handed to clients, by transport.
         slow: how often a client fell behind the tail, by transport.
         ended: connections by how they ended: ``closed``, ``reset``, ``stalled``, ``inbound`` and the like.
+        requests: answers, by the class of their status (``2xx``).
         malformed: lines that came and were no events.
         lag: called with a transport and the seconds from seeing a batch to having handed it to everyone at the tail.
     """
@@ -26,6 +27,7 @@ class Meter:
         self.events: Counter[str] = Counter()
         self.slow: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.malformed = 0
         self.lag: Callable[[str, float], None] | None = None
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from streamhub.web.keys import CONFIG
+from streamhub.web.keys import CONFIG, HUB
 from streamhub.web.problems import problem, problem_of
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ _ALWAYS: Final = {
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse hosts and origins that are not expected; turn errors into problem details."""
+    """Refuse hosts and origins that are not expected; turn errors into problem details; count answers."""
     try:
         refusal = None if request.path in _OPEN_PATHS else _refusal(request)
-        return await handler(request) if refusal is None else problem(403, refusal)
+        response = await handler(request) if refusal is None else refusal
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
-        return problem_of(error)
+        response = problem_of(error)
+    request.app[HUB].meter.requests[f"{response.status // 100}xx"] += 1
+    return response
 
 
 async def add_common_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -70,13 +72,17 @@ async def preflight(request: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-def _refusal(request: web.Request) -> str | None:
+def _refusal(request: web.Request) -> web.Response | None:
     host = request.headers.get("Host", "")
     if not _host_allowed(request.app[CONFIG], host):
-        return f"host {host[:128]!r} is not served here: start the server with --allow-host if it should be"
+        return problem(
+            403, f"host {host[:128]!r} is not served here: start the server with --allow-host if it should be"
+        )
     origin = request.headers.get("Origin")
     if origin is not None and not _origin_allowed(request, origin):
-        return f"origin {origin[:128]!r} may not read: start the server with --allow-origin if it should"
+        return problem(403, f"origin {origin[:128]!r} may not read: start the server with --allow-origin if it should")
+    if request.app[HUB].draining:
+        return problem(503, "the server shuts down: come back in a moment", {"Retry-After": "1"})
     return None
 
 

@@ -8,13 +8,16 @@ from aiohttp import web
 
 from streamhub.hub import Hub
 from streamhub.web.access import add_common_headers, guard, preflight
+from streamhub.web.api.description import DESCRIPTION, Description, show_asyncapi, show_openapi
 from streamhub.web.connection import Connections
 from streamhub.web.dashboard import add_dashboard
 from streamhub.web.keys import CONFIG, CONNECTIONS, HUB, REPEATS
+from streamhub.web.metrics import export, show_metrics
 from streamhub.web.multiplex import multiplexed_websocket
 from streamhub.web.polling import poll
 from streamhub.web.repeats import Repeats
 from streamhub.web.sse import plain_sse
+from streamhub.web.streams import SURVEYS, Surveys, list_streams, show_schema, summarise
 from streamhub.web.websocket import plain_websocket
 
 if TYPE_CHECKING:
@@ -28,10 +31,15 @@ if TYPE_CHECKING:
 DRAIN: Final = 5.0
 
 _ROUTES: Final[dict[str, Handler]] = {
+    "/v1/streams": list_streams,
     "/v1/stream/{id}": poll,
     "/v1/stream/{id}/ws": plain_websocket,
     "/v1/stream/{id}/sse": plain_sse,
+    "/v1/stream/{id}/summary": summarise,
     "/v1/ws": multiplexed_websocket,
+    "/v1/schema": show_schema,
+    "/openapi.json": show_openapi,
+    "/asyncapi.json": show_asyncapi,
 }
 
 
@@ -42,35 +50,41 @@ def make_app(config: Config) -> web.Application:
     app[REPEATS] = Repeats()
     app.on_response_prepare.append(add_common_headers)
     app.cleanup_ctx.append(_run)
-    app.on_shutdown.append(_drain)
+    app.cleanup_ctx.append(export)
     add_dashboard(app)
-    for path, handler in {**_ROUTES, "/healthz": _health, "/readyz": _ready}.items():
+    for path, handler in {**_ROUTES, "/healthz": _health, "/readyz": _ready, "/metrics": show_metrics}.items():
         resource = app.router.add_resource(path)
         for method in ("GET", "HEAD"):
             resource.add_route(method, handler)
         resource.add_route("OPTIONS", preflight)
+    app[DESCRIPTION] = Description(app.router)
     return app
 
 
 async def _run(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
     app[HUB] = Hub(config)
-    app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout)
+    app[SURVEYS] = Surveys(app[HUB].folder, config)
+    app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout, meter=app[HUB].meter)
     yield
     app[CONNECTIONS].close()
+    app[SURVEYS].close()
     await app[HUB].close()
 
 
-async def _drain(app: web.Application) -> None:
+async def drain(app: web.Application) -> None:
+    """Answer no more, tell every live client to go, and wait until they have, or have had their time."""
     app[HUB].drain()
     await app[CONNECTIONS].drain(DRAIN)
 
 
 async def _health(_request: web.Request) -> web.Response:
+    """Whether the process answers."""
     return web.Response(text="ok\n", headers={"Cache-Control": "no-store"})
 
 
 async def _ready(request: web.Request) -> web.Response:
+    """Whether the server takes readers: not when it shuts down."""
     draining = request.app[HUB].draining
     return web.Response(
         status=503 if draining else 200,

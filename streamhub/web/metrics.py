@@ -67,7 +67,6 @@ class Metrics:
             buckets=_LAGS,
             registry=registry,
         )
-        self.requests: Counter[str] = Counter()
         hub.meter.lag = lambda transport, seconds: self._lag.labels(transport).observe(seconds)
 
     def carry(self) -> None:
@@ -77,7 +76,7 @@ class Metrics:
         self._add("events", meter.events)
         self._add("slow", meter.slow)
         self._add("ended", meter.ended)
-        self._add("requests", self.requests)
+        self._add("requests", meter.requests)
         plain = {"malformed": meter.malformed, "reads": self._hub.history.reads, "polls": tailer.polls}
         for name, value in {**plain, "poll_seconds": tailer.seconds}.items():
             self._add(name, {"": value})

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from streamhub.web.app import DRAIN, make_app
+from streamhub.web.app import DRAIN, drain, make_app
+from streamhub.web.keys import HUB
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,8 +29,9 @@ async def running(config: Config) -> AsyncIterator[str]:
     Raises:
         OSError: the address cannot be bound.
     """
+    app = make_app(config)
     runner = web.AppRunner(
-        make_app(config),
+        app,
         access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
         keepalive_timeout=_KEEPALIVE,
@@ -37,10 +39,12 @@ async def running(config: Config) -> AsyncIterator[str]:
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG)
+        site = web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG, reuse_port=config.workers > 1)
         await site.start()
-        yield _url(config, runner)
+        yield url_of(config.host, runner.addresses[0][1])
     finally:
+        if HUB in app:
+            await drain(app)  # still listening: whoever asks whether we are ready is told
         await runner.cleanup()
 
 
@@ -59,7 +63,6 @@ async def serve(config: Config, started: Callable[[str], None]) -> None:
         await stop.wait()
 
 
-def _url(config: Config, runner: web.AppRunner) -> str:
-    port = runner.addresses[0][1]
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"http://{host}:{port}"
+def url_of(host: str, port: int) -> str:
+    """The address of a server as a browser takes it."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,85 @@
+"""What streams there are, the shape of one, and the schema of what is in them."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from streamhub.catalog import DEFAULT_LIMIT, Catalog
+from streamhub.events import json_schema
+from streamhub.filters import parse_time
+from streamhub.seek import parse_count
+from streamhub.summary import DEFAULT_BUCKETS, SummaryStore
+from streamhub.web.answers import answer_json
+from streamhub.web.query import limit_of, once
+from streamhub.wire import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamhub.config import Config
+    from streamhub.folder import Folder
+
+#: Long passes over files run beside each other, so many at once, and hold up no read.
+_SURVEYORS: Final = 2
+
+
+class Surveys:
+    """The list and the summaries, each made in threads of its own."""
+
+    def __init__(self, folder: Folder, config: Config) -> None:
+        self.catalog = Catalog(folder, config.max_line)
+        self.summaries = SummaryStore(folder, config.max_line)
+        self._threads = ThreadPoolExecutor(_SURVEYORS, thread_name_prefix="streamhub-survey")
+        self._lister = ThreadPoolExecutor(1, thread_name_prefix="streamhub-list")
+
+    async def list(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function gives
+        """Ask the catalog."""
+        return await asyncio.get_running_loop().run_in_executor(self._lister, make)
+
+    async def sum_up(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function gives
+        """Ask for a summary."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+
+    def close(self) -> None:
+        """Break off what is being counted."""
+        self.summaries.close()
+        for threads in (self._threads, self._lister):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+SURVEYS: web.AppKey[Surveys] = web.AppKey("surveys", Surveys)
+_SCHEMA: Final = compact(json_schema())
+
+
+async def list_streams(request: web.Request) -> web.Response:
+    """The streams, newest activity first, in pages."""
+    surveys, limit = request.app[SURVEYS], limit_of(request) or DEFAULT_LIMIT
+    after, prefix, mission = (once(request.query, name) for name in ("after", "prefix", "mission_id"))
+    page = await surveys.list(lambda: surveys.catalog.page(limit, after, prefix or "", mission))
+    return answer_json(request, page.body, page.etag)
+
+
+async def summarise(request: web.Request) -> web.Response:
+    """The shape of one stream over time."""
+    surveys, stream = request.app[SURVEYS], request.match_info["id"]
+    buckets = once(request.query, "buckets")
+    count = DEFAULT_BUCKETS if buckets is None else parse_count("buckets", buckets)
+    since, until = (once(request.query, name) for name in ("since", "until"))
+    summary = await surveys.sum_up(
+        lambda: surveys.summaries.answer(
+            stream,
+            count,
+            None if since is None else parse_time(since),
+            None if until is None else parse_time(until),
+        )
+    )
+    return answer_json(request, compact(summary))
+
+
+async def show_schema(request: web.Request) -> web.Response:
+    """JSON Schema of the events."""
+    return answer_json(request, _SCHEMA, content_type="application/schema+json")
