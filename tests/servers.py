@@ -105,10 +105,14 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "streamhub", "serve", "--dir", str(self.directory), "--port", str(self.port)]
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "streamhub", "serve", "--dir", str(self.directory), "--port", str(self.port), *self.flags,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": ""},
-        )  # fmt: skip
+            *command,
+            *self.flags,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PYTHONWARNINGS": ""},
+        )
         await until(self._listens)
 
     async def stop(self, number: int = signal.SIGTERM) -> int:

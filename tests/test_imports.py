@@ -42,7 +42,9 @@ LAYERS = {
     "tailer": Layer("tail tailer", "errors names lines stream"),
     "hub": Layer("channel history reader hub", "errors names lines stream tailer", "aiofiles"),
     "web": Layer(
-        "web web.*", "errors names schema lines stream survey tailer hub", "aiofiles aiohttp msgspec multidict prometheus_client"
+        "web web.*",
+        "errors names schema lines stream survey tailer hub",
+        "aiofiles aiohttp msgspec multidict prometheus_client",
     ),
     "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec"),
     # The public names. It loads only what is light, so that `import streamhub` costs a mission nothing.
