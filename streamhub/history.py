@@ -29,8 +29,8 @@ KEPT_BATCHES: Final = 48
 class History:
     """The past of a folder's streams, as batches that many readers share.
 
-    A batch stays right for ever: what was appended never changes, and a file that was cut or replaced has
-    another look, which is part of the key.
+    A batch stays right as long as its file only grows. A file that was cut and grew anew, or that took the inode of
+    one that was deleted, may have the same look as before: whoever watches says when to :meth:`forget`.
 
     Attributes:
         reads: how many pieces were read from files.
@@ -69,17 +69,31 @@ class History:
         if task is None:
             task = asyncio.create_task(self._fetch(stream, look, start))
             self._reading[key] = task
-            task.add_done_callback(lambda _task: self._reading.pop(key, None))
+            task.add_done_callback(lambda task: self._read_done(key, task))
         return task
+
+    def forget(self, stream: str) -> None:
+        """A stream was cut, replaced or deleted, or is watched no more: keep nothing of it, nor what is being read."""
+        for kept in (self._batches, self._reading):
+            for key in [key for key in kept if key[0] == stream]:
+                del kept[key]
 
     async def _fetch(self, stream: str, look: Look, start: int) -> Batch:
         self.reads += 1
         batches = await self.run(self._read, stream, look, start)
-        for batch in batches:
-            self._batches[stream, look.identity, look.generation, batch.start] = batch
-        while len(self._batches) > self._kept:
-            self._batches.popitem(last=False)
+        if self._reading.get((stream, look.identity, look.generation, start)) is asyncio.current_task():
+            for batch in batches:
+                # One that is there already stays: it holds what others have had encoded.
+                self._batches.setdefault((stream, look.identity, look.generation, batch.start), batch)
+            while len(self._batches) > self._kept:
+                self._batches.popitem(last=False)
         return batches[0]
+
+    def _read_done(self, key: _Key, task: asyncio.Task[Batch]) -> None:
+        if self._reading.get(key) is task:
+            del self._reading[key]
+        if not task.cancelled():
+            task.exception()  # those who waited were told; when all of them have left, that is no error
 
     def _read(self, stream: str, look: Look, start: int) -> list[Batch]:
         with StreamFile.open(self._folder, stream, self._max_line) as file:

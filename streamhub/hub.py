@@ -153,6 +153,8 @@ class Hub:
         channel = await self.channel(stream)
         if look is not None and channel.look != look:
             await self.poll(channel)  # the file is ahead of what readers were told: tell them first
+            if channel.look is not None and channel.look.tail < position:
+                pending = Offset(look.generation, position)  # more was written than one poll takes in
         channel.looked_at = time.monotonic()
         return Place(channel, position, pending)
 
@@ -278,8 +280,10 @@ class Hub:
             case Appeared(look):
                 channel.appeared(look)
             case Replaced(look):
+                self.history.forget(channel.stream)
                 channel.replaced(look)
             case Gone():
+                self.history.forget(channel.stream)
                 channel.replaced(None)
         if channel.look is not None:
             self.note(channel.stream, channel.look)
@@ -292,6 +296,7 @@ class Hub:
         for channel in [channel for channel in self._tails if not channel.cursors and not channel.waiters]:
             if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + _LINGER:
                 del self._idle_since[channel], self.channels[channel.stream]
+                self.history.forget(channel.stream)
                 self._poller.submit(self.tailer.unwatch, self._tails.pop(channel))
         for channel in [channel for channel in self._idle_since if channel.watched]:
             del self._idle_since[channel]

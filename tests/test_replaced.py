@@ -1,0 +1,44 @@
+"""Files that are cut, replaced or deleted under their readers: what the model found, each as small as it gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.servers import Stream, served
+from tests.transports import PlainWebSocket
+from tests.wires import elements
+
+
+async def test_a_stream_that_was_cut_and_grew_anew_is_read_anew(tmp_path: Path) -> None:
+    """Lines that were cut off are never given to who comes later, though the file begins as it did."""
+    async with served(tmp_path) as server:
+        with Stream(tmp_path) as stream:
+            kept = stream.line(1)
+            stream.line(2)
+            async with PlainWebSocket(server.url, ("s",)) as first:
+                await first.until(lambda: len(first.log.lines) == 2)
+                os.truncate(stream.path, len(kept) + 1)
+                await first.until(lambda: first.log.told == "reset")
+            other = stream.line(3)
+            start = (await server.get("/v1/stream/s?limit=1"))[1]["Stream-Next-Offset"]
+            async with PlainWebSocket(server.url, ("s",)) as second:
+                await second.until(lambda: len(second.log.lines) == 2)
+                assert second.log.lines == [kept, other]
+            assert elements((await server.get(f"/v1/stream/s?offset={start}"))[2]) == [other]
+
+
+async def test_who_starts_past_what_the_others_were_told_of_gets_each_line_once(tmp_path: Path) -> None:
+    """More was written at once than the server takes in at one look: who joins at the tail is not given any of it."""
+    async with served(tmp_path, poll_floor=0.2, poll_ceiling=0.2) as server:
+        with Stream(tmp_path) as stream:
+            stream.line(1)
+            async with PlainWebSocket(server.url, ("s",)) as early:
+                await early.until(lambda: len(early.log.lines) == 1)
+                stream.write(b'{"n":"%s"}\n' % (b"x" * 1000) * 3000)
+                async with PlainWebSocket(server.url, ("s",), "offset=now") as late:
+                    last = stream.line(2)
+                    await late.until(lambda: bool(late.log.lines))
+                    assert late.log.lines == [last]
+                    await early.until(lambda: early.log.lines[-1] == last)
+                    assert len(early.log.lines) == 3002
