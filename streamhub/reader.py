@@ -22,6 +22,8 @@ _log = logging.getLogger("streamhub.reader")
 
 #: A reader writes this many batches before others get their turn.
 _TURN: Final = 8
+#: A reader has this many pieces read for it at once: more would be thrown away again when its sink fills up.
+_READS: Final = 8
 #: When the disk fails, a reader tries again after so many seconds.
 _RETRY: Final = 0.5
 
@@ -37,7 +39,7 @@ class Reader:
 
     transport = "other"
 
-    __slots__ = ("_done", "_resuming", "behind", "cursors", "history", "sink")
+    __slots__ = ("_done", "_reading", "_resuming", "behind", "cursors", "history", "sink")
 
     def __init__(self, history: History, sink: Sink) -> None:
         self.history = history
@@ -45,14 +47,16 @@ class Reader:
         self.behind: list[Cursor] = []
         self.cursors: list[Cursor] = []
         self._done = False
+        self._reading = 0
         self._resuming = False
 
     def follow(self, place: Place, encode: Encoder, wanted: Filter = EVERYTHING) -> Cursor:
-        """Add a cursor to a stream; :meth:`pump` starts it."""
+        """Add a cursor to a stream; :meth:`pump` starts it. Nothing is added to a reader that was closed."""
         cursor = Cursor(self, place, encode, wanted)
-        place.channel.cursors.add(cursor)
-        self.cursors.append(cursor)
-        self.behind.append(cursor)
+        if not self._done:
+            place.channel.cursors.add(cursor)
+            self.cursors.append(cursor)
+            self.behind.append(cursor)
         return cursor
 
     def close(self) -> None:
@@ -77,7 +81,7 @@ class Reader:
     def pump(self) -> None:
         """Move on the cursors that are behind, in turn, until the sink is full or all stand at the tail."""
         batches = 0
-        while self.behind and not self.sink.blocked and not self._done:
+        while self.behind and not self.sink.blocked and not self._done and self._reading < _READS:
             cursor = self.behind.pop(0)
             if not cursor.active or cursor.channel.settle(cursor):
                 continue
@@ -93,6 +97,7 @@ class Reader:
         assert channel.look is not None
         batch = self.history.get(channel.stream, channel.look, cursor.position)
         if batch is None:
+            self._reading += 1
             task = self.history.fetch(channel.stream, channel.look, cursor.position)
             task.add_done_callback(lambda task: self._fetched(cursor, task))
         else:
@@ -109,17 +114,19 @@ class Reader:
             cursor.channel.meter.sent(self.transport, len(blob), len(batch.filtered(cursor.wanted).lines))
 
     def _fetched(self, cursor: Cursor, task: asyncio.Task[Batch]) -> None:
-        if self._done or not cursor.active or task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            batch = task.result()
-            if self.sink.blocked or batch.start != cursor.position:
-                self.behind.append(cursor)
+        self._reading -= 1
+        if cursor.active and not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                self._failed(cursor, error)
+            elif self.sink.blocked or task.result().start != cursor.position:
+                self.behind.insert(0, cursor)  # its batch is at hand: next time before those that are to be read
             else:
-                self._write(cursor, batch)
-            self.pump()
-        elif isinstance(error, StreamReplacedError):
+                self._write(cursor, task.result())
+        self.pump()
+
+    def _failed(self, cursor: Cursor, error: BaseException) -> None:
+        if isinstance(error, StreamReplacedError):
             cursor.channel.reset(cursor, parse_offset(error.earliest))
         elif isinstance(error, StreamNotFoundError):
             cursor.channel.reset(cursor, None)
