@@ -30,7 +30,9 @@ def batch_of(data: bytes, *, start: int = 0, max_line: int = MIB) -> Batch:
 def test_fault_of(line: bytes) -> None:
     """A line is what Python's own parsers, used strictly, make of it."""
     if line:  # an empty one is passed over before it is judged
-        assert fault_of(line, MIB) == naive.fault(line, MIB)
+        fault = naive.fault(line, MIB)
+        assert fault_of(line, MIB) == fault
+        assert batch_of(b"{}\n" + line + b"\n{}\n").malformed == (fault is not None)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,8 @@ def test_reasons(line: bytes, fault: str | None) -> None:
     assert fault_of(line, MIB) == fault
     assert fault_of(line, len(line) - 1) == "too-long"
     assert fault_of(line, len(line)) == fault
+    for max_line, malformed in ((len(line), fault is not None), (len(line) - 1, True)):
+        assert batch_of(line + b"\n", max_line=max_line).malformed == malformed
 
 
 json_texts = st.recursive(

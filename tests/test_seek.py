@@ -225,7 +225,7 @@ def stamp(seconds: float) -> str:
 def event(seconds: float, size: int = 0, *, leading: bool = True) -> bytes:
     """An event of some time, padded to a size; its time stands first, as emitters write it, or last."""
     time = b'"timestamp":"%s"' % stamp(seconds).encode()
-    pad = b'"pad":"%s"' % (b"x" * max(0, size - len(time) - 9))
+    pad = b'"pad":"%s"' % (b"x" * max(0, size - len(time) - 11))
     return b"{%s,%s}" % ((time, pad) if leading else (pad, time))
 
 
@@ -334,6 +334,25 @@ def test_since_in_long_files(size: int, each: int, seed: int, seconds: list[int]
             since = NOON + timedelta(seconds=second)
             assert first_since(one, ordered.tail, since) == ordered.first(since)
             assert jumping.allows(first_since(two, jumping.tail, since), since)
+
+
+@pytest.mark.parametrize("timeless", [b"{}", b"\x00\xff"])
+def test_since_wherever_the_bisection_falls(timeless: bytes) -> None:
+    """The one line that is late enough is found at every place, among earlier lines or such without a time."""
+    early, late = event(0, 63) + b"\n", event(1, 63) + b"\n"  # of 64 bytes each: bisections fall on line starts
+    nothing = timeless.ljust(63) + b"\n"
+    assert len(early) == len(late) == len(nothing) == 64
+    for before, after in ((early, nothing), (nothing, nothing), (early, late), (nothing, late)):
+        for place in range(256):
+            data = before * place + late + after * (255 - place)
+            with stream_file(data) as file:
+                assert first_since(file, len(data), NOON + timedelta(seconds=1)) == place * 64
+
+
+def test_event_sizes() -> None:
+    """The events that these tests are made of are of the size they are asked for."""
+    for size in (63, 4096, MAX_LINE):
+        assert len(event(5, size)) == len(event(5, size, leading=False)) == size
 
 
 def test_since_in_other_zones() -> None:
