@@ -136,7 +136,12 @@ class Hub:
             InvalidOffsetError, OffsetGoneError: see :func:`seek.locate`.
         """
         channel = self.channels.get(stream)
-        if channel is not None and start.at_beginning and time.monotonic() < channel.looked_at + _FRESH:
+        if (
+            start.at_beginning
+            and channel is not None
+            and channel.look is not None
+            and time.monotonic() < channel.looked_at + _FRESH
+        ):
             return Place(channel)
         if wait and (start.at_beginning or start.now):
             channel = await self.channel(stream)

@@ -42,3 +42,14 @@ async def test_who_starts_past_what_the_others_were_told_of_gets_each_line_once(
                     assert late.log.lines == [last]
                     await early.until(lambda: early.log.lines[-1] == last)
                     assert len(early.log.lines) == 3002
+
+
+async def test_a_stream_that_is_not_there_is_not_found_though_others_wait_for_it(tmp_path: Path) -> None:
+    """Somebody waits for a stream; who comes in the next moment and does not want to wait gets 404 all the same."""
+    async with served(tmp_path) as server:
+        waiting, other = (
+            PlainWebSocket(server.url, ("s",), "tail=1", options="wait=1"),
+            PlainWebSocket(server.url, ("s",)),
+        )
+        async with waiting, other:
+            assert (waiting.status, other.status) == (101, 404)
