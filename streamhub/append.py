@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# O_NONBLOCK: opening a FIFO that somebody planted must not wait for its reader. Regular files do not care.
+# O_NONBLOCK: opening a pipe or a device that somebody planted must not wait. Regular files do not care.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE: Final = 0o644
 _TRY_LOCK: Final = fcntl.LOCK_EX | fcntl.LOCK_NB

@@ -44,11 +44,20 @@ def killed(directory: str, stream_id: str, kills: str, seed: str) -> list[int]:
             _emit_for_ever(directory, stream_id, number, acknowledged, random.Random(chance.random()))
         while acknowledged[:] == bytes(8):
             time.sleep(0)
-        time.sleep(chance.random() * 0.002)
+        if number % 4 == 0:
+            time.sleep(chance.random() * 0.002)
+        else:
+            _wait_until_it_grows(os.path.join(directory, f"{stream_id}.jsonl"))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         counts.append(int.from_bytes(acknowledged[:], "little"))
     return counts
+
+
+def _wait_until_it_grows(path: str) -> None:
+    size = os.stat(path).st_size
+    while os.stat(path).st_size == size:
+        pass
 
 
 def _emit_for_ever(directory: str, stream_id: str, number: int, acknowledged: mmap.mmap, chance: random.Random) -> None:

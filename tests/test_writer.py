@@ -441,6 +441,22 @@ def test_strike_in_the_middle_of_a_write(path: Path) -> None:
     assert isinstance(writer.write(rest("late")), StreamClosedError)
 
 
+def test_strike_with_something_to_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged in the middle of a write, where a log handler's own lock could be waited for, but after it."""
+    file = StruckFile(path)
+    writer = StreamWriter(file, "m")
+    logged: list[int] = []
+
+    def strike() -> None:
+        writer.drop(InvalidEventError("name: is wrong"), "Signal")
+        logged.append(len(caplog.records))
+
+    file.strike = strike
+    writer.write(rest("one"))
+    assert logged == [0]
+    assert len(warnings(caplog)) == 1
+
+
 def test_strike_that_raises(path: Path) -> None:
     """A handler that closes and then leaves: its exception passes, the end is written all the same."""
     file = StruckFile(path)
