@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamhub.errors import InvalidOffsetError
-from streamhub.offset import BEGINNING, HEAD_BYTES, NO_GENERATION, NOW, ZERO, Offset, generation_of, parse_offset
+from streamhub.offset import BEGINNING, HEAD_BYTES, NOW, ZERO, Offset, generation_of, parse_offset
 
 generations = st.integers(1, 2**32 - 1).map("{:08x}".format)
 bytes_in_files = st.integers(0, 10**16 - 1)
