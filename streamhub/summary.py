@@ -28,8 +28,8 @@ DEFAULT_BUCKETS: Final = 200
 MAX_BUCKETS: Final = 1000
 #: A part of the file that is no longer than this is read again when the cells are too wide for a narrow range.
 REREAD_BYTES: Final = 64 * 1024 * 1024
-#: Streams whose summaries are kept up: a megabyte or two each when they are long.
-KEPT: Final = 64
+#: Streams whose summaries are kept up: one to three megabytes each when they are long.
+KEPT: Final = 32
 
 
 class Summary:

@@ -97,6 +97,13 @@ def test_long_lines_at_the_ends(read: Read, size: int) -> None:
     assert read(last + last + b"\n\n").last == ONE
 
 
+def test_a_line_that_the_block_cuts_in_two_is_not_read(read: Read) -> None:
+    """What is left of a line whose beginning is out of reach may look like an event, and is none."""
+    inner = json.dumps({"timestamp": ONE}).encode()
+    cut = b"[" + b" " * 8000 + b"," + inner.rjust(4000) + b"\n"
+    assert read(line(timestamp=NOON) + cut + b"[%s]\n" % (b" " * 500)).last is None
+
+
 def test_a_line_of_exactly_the_longest_length(read: Read) -> None:
     """The longest line that is an event is one at both ends; one byte more, and it says nothing."""
     frame = len(line(pad="", timestamp=NOON)) - 1

@@ -297,7 +297,7 @@ def test_growth_in_steps_equals_one_pass(shared: World, parts: list[list[Line]],
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_long_streams(world: World, seed: int, ordered: bool) -> None:
     """Past the number of cells that are kept, counts stay exact: as a whole, in wide ranges, in the narrowest."""
     lines = long_stream(seed, 3 * MAX_CELLS, ordered=ordered)
@@ -315,7 +315,7 @@ def test_long_streams(world: World, seed: int, ordered: bool) -> None:
     for size in (0, 1, 5, 50, 500, 5000):
         start = dice.randrange(len(times) - size)
         since, until = times[start], times[start + size]
-        for count in (1, 7, 200, MAX_BUCKETS):
+        for count in (7, MAX_BUCKETS):
             answer = world.store.answer("a", count, since, until)
             model.check_buckets(answer, count, since, until, exact=size <= 5 and count == MAX_BUCKETS)
     answer = world.store.answer("a", MAX_BUCKETS, times[100], times[105])
@@ -355,19 +355,25 @@ def test_what_was_counted_is_not_read_again(world: World) -> None:
 def test_a_replaced_or_cut_file_is_counted_anew(world: World) -> None:
     """Another inode, another first line, a shorter tail, no line end where there was one: each starts from nothing."""
     path = world.path / "a.jsonl"
-    world.write("a", [event(NOON), event(NOON), event(NOON)])
-    assert world.store.answer("a")["events"] == 3
-    path.write_bytes(event(NOON).text + b"\n")
-    assert world.store.answer("a")["events"] == 1
-    path.write_bytes(event(NOON, "signal").text + b"\n" + event(NOON).text + b"\n")
-    assert world.store.answer("a")["by_type"] == {"signal": 1, "status": 1}
-    path.write_bytes(event(NOON, "signal").text + b"\n" + event(NOON, pad="x" * 99).text + b"\n")
-    assert world.store.answer("a")["events"] == 2
+
+    def check(*lines: Line, torn: bytes = b"") -> None:
+        path.write_bytes(b"".join(line.text + b"\n" for line in lines) + torn)
+        answer = world.store.answer("a")
+        Model(list(lines)).check(answer)
+        assert answer == SummaryStore(world.folder, MAX_LINE).answer("a")
+
+    first = event(NOON)
+    check(first, first, first)
+    check(first)
+    check(first, first, first)
+    check(first, torn=b"x" * 999)
+    check(event(NOON, "signal"), first)
+    check(event(NOON, "signal"), event(NOON, pad="x" * 99))
     world.write("b", [event(NOON, "signal"), event(NOON, pad="x" * 99), event(NOON, "extraction")])
     (world.path / "b.jsonl").rename(path)
-    assert world.store.answer("a")["by_type"] == {"signal": 1, "status": 1, "extraction": 1}
-    path.write_bytes(b"")
-    assert world.store.answer("a")["tail"] == "00000000_0000000000000000"
+    assert world.store.answer("a") == SummaryStore(world.folder, MAX_LINE).answer("a")
+    check()
+    check(first)
 
 
 def test_a_file_that_is_cut_while_it_is_counted(world: World) -> None:
