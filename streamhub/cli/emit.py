@@ -53,8 +53,8 @@ def emit(
         raise click.UsageError("there is nothing to emit: give an event type and its fields, or JSON lines on stdin")
     logging.basicConfig(format="streamhub: %(message)s")
     stream = Emitter(mission_id, stream_id, directory, closes_stream=close is not None, strict=payload is not None)
-    click.echo(stream.live_stream_id)
     with stream:
+        click.echo(stream.live_stream_id)
         bad = _emit(stream, payload)
         stream.close(close)
     if bad or stream.dropped:

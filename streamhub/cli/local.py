@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from streamhub.catalog import Catalog
@@ -40,37 +41,43 @@ class LocalSource:
 
     def entries(self) -> Iterator[Entry]:
         """The streams there are, newest activity first."""
-        yield from Catalog(self._folder, self._max_line).entries()
+        with closing(self._folder):
+            yield from Catalog(self._folder, self._max_line).entries()
 
     def read(self, stream: str, start: Start) -> Iterator[Sequence[bytes]]:
         """The lines from a place to where the tail is now; see :class:`Source`."""
-        with self._open(stream) as file:
+        with closing(self._folder), self._open(stream) as file:
             yield from self._between(file, file.look(), start)
 
     def follow(self, stream: str, start: Start, *, wait: bool) -> Iterator[Sequence[bytes]]:
         """The lines from a place on, until the stream is closed; see :class:`Source`."""
+        check_stream_id(stream)
         tailer = Tailer(self._folder, max_line=self._max_line, floor=_FLOOR, ceiling=_CEILING)
-        tail = tailer.watch(check_stream_id(stream))
-        changes = _changes(tailer, tail)
-        if tail.look is None:
-            if not wait:
-                raise self._not_found(stream)
-            next(changes)
-        assert tail.look is not None
-        with self._open(stream) as file:
-            if file.identity() != tail.look.identity:
-                raise file.replaced()
-            yield from self._between(file, tail.look, start)
-        while not tail.look.closed:
-            match next(changes):
-                case Grew(batches=batches):
-                    yield from (batch.lines for batch in batches)
-                case Replaced(look=look):
-                    earliest = str(look.earliest)
-                    message = f"stream {stream!r} was cut or replaced: start again from {earliest}"
-                    raise StreamReplacedError(message, earliest=earliest)
-                case Gone():
-                    raise StreamNotFoundError(f"stream {stream!r} was deleted")
+        with closing(self._folder), closing(tailer):
+            tail = tailer.watch(stream)
+            changes = _changes(tailer, tail)
+            if tail.look is None:
+                if not wait:
+                    raise self._not_found(stream)
+                next(changes)
+            assert tail.look is not None
+            with self._open(stream) as file:
+                if file.identity() != tail.look.identity:
+                    raise file.replaced()
+                yield from self._between(file, tail.look, start)
+            while not tail.look.closed:
+                yield from self._news(stream, next(changes))
+
+    def _news(self, stream: str, change: Change) -> Iterator[Sequence[bytes]]:
+        match change:
+            case Grew(batches=batches):
+                yield from (batch.lines for batch in batches)
+            case Replaced(look=look):
+                earliest = str(look.earliest)
+                message = f"stream {stream!r} was cut or replaced: start again from {earliest}"
+                raise StreamReplacedError(message, earliest=earliest)
+            case Gone():
+                raise StreamNotFoundError(f"stream {stream!r} was deleted")
 
     def _between(self, file: StreamFile, look: Look, start: Start) -> Iterator[Sequence[bytes]]:
         """The lines from a place to the tail that a look found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -77,41 +78,44 @@ class RemoteSource:
     def entries(self) -> Iterator[Entry]:
         """The streams there are, newest activity first."""
         query = {"limit": "1000"}
-        while True:
-            answer = self._get("/v1/streams", query)
-            try:
-                page = msgspec.json.decode(answer.body, type=_ListPage)
-            except msgspec.DecodeError as error:
-                raise StreamhubError(f"{self._url} is no streamhub server: {error}") from None
-            yield from page.streams
-            if page.next is None:
-                return
-            query["after"] = page.next
+        with closing(self._connection):
+            while True:
+                answer = self._get("/v1/streams", query)
+                try:
+                    page = msgspec.json.decode(answer.body, type=_ListPage)
+                except msgspec.DecodeError as error:
+                    raise StreamhubError(f"{self._url} is no streamhub server: {error}") from None
+                yield from page.streams
+                if page.next is None:
+                    return
+                query["after"] = page.next
 
     def read(self, stream: str, start: Start) -> Iterator[Sequence[bytes]]:
         """The lines from a place to the tail; see :class:`Source`."""
         query = _query(start)
-        while True:
-            answer = self._lines(stream, query)
-            yield answer.body.split(b"\n")[:-1]
-            if "Stream-Up-To-Date" in answer.headers:
-                return
-            query = {"offset": answer.headers["Stream-Next-Offset"]}
+        with closing(self._connection):
+            while True:
+                answer = self._lines(stream, query)
+                yield answer.body.split(b"\n")[:-1]
+                if "Stream-Up-To-Date" in answer.headers:
+                    return
+                query = {"offset": answer.headers["Stream-Next-Offset"]}
 
     def follow(self, stream: str, start: Start, *, wait: bool) -> Iterator[Sequence[bytes]]:
         """The lines from a place on, until the stream is closed; see :class:`Source`."""
         begin = {**_query(start), **({"wait": "1"} if wait else {})}
-        answer = self._lines(stream, begin)
-        while True:
-            yield answer.body.split(b"\n")[:-1]
-            if "Stream-Closed" in answer.headers:
-                return
-            offset = answer.headers["Stream-Next-Offset"]
-            # Until the stream is there, the place is still to be found.
-            query = begin if wait and offset == str(ZERO) else {"offset": offset}
-            if "Stream-Up-To-Date" in answer.headers:
-                query = {**query, "live": "long-poll"}
-            answer = self._lines_whatever_happens(stream, query)
+        with closing(self._connection):
+            answer = self._lines(stream, begin)
+            while True:
+                yield answer.body.split(b"\n")[:-1]
+                if "Stream-Closed" in answer.headers:
+                    return
+                offset = answer.headers["Stream-Next-Offset"]
+                # Until the stream is there, the place is still to be found.
+                query = begin if wait and offset == str(ZERO) else {"offset": offset}
+                if "Stream-Up-To-Date" in answer.headers:
+                    query = {**query, "live": "long-poll"}
+                answer = self._lines_whatever_happens(stream, query)
 
     def _lines_whatever_happens(self, stream: str, query: dict[str, str]) -> _Answer:
         """Ask again and again while the server is away: it comes back, and offsets mean the same then."""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import signal
+import socket
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands import command, end_of, line_of, started
+from tests.servers import Stream, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_serve(tmp_path: Path, number: signal.Signals) -> None:
+    """The URL is all that stdout gets; a signal ends the server, and that is a success."""
+    with Stream(tmp_path) as stream:
+        line = stream.line(1)
+    async with started("serve", "--dir", tmp_path, "--port", "0") as process:
+        url = (await line_of(process.stdout)).decode()
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{url}/v1/stream/s") as response:
+            assert response.read() == b"[" + line + b"]"
+        process.send_signal(number)
+        outcome = await end_of(process)
+    assert (outcome.code, outcome.out) == (0, b"")
+    assert outcome.err.splitlines() == [f"streamhub: serving {tmp_path}, read-only; Ctrl-C stops it"]
+
+
+async def test_default_folder(tmp_path: Path) -> None:
+    """The folder that nobody named is made, so that a server can be started before the first mission."""
+    async with started("serve", "--port", "0", cwd=tmp_path) as process:
+        assert await line_of(process.stdout)
+        assert (tmp_path / "outputs" / "execution_streams").is_dir()
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    """A folder that was named, and is not there, is a mistake: it is not made."""
+    typo = str(tmp_path / "typo")
+    for outcome in (command("serve", "--dir", typo), command("serve", env={"STREAMHUB_DIR": typo})):
+        assert outcome.code == 2
+        assert f"there is no folder '{tmp_path}/typo'" in outcome.complaint
+    assert not (tmp_path / "typo").exists()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A file, or a link that leads nowhere, is no folder."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        outcome = command("serve", "--dir", tmp_path / name)
+        assert outcome.code == 2
+        assert "is no folder" in outcome.complaint
+
+
+@pytest.mark.parametrize("name", ["serve", "demo"])
+def test_port_in_use(tmp_path: Path, name: str) -> None:
+    """A port that somebody else has is said in one line, with exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = command(name, "--dir", tmp_path, "--port", str(port))
+    assert outcome.code == 1
+    assert f"127.0.0.1 port {port} is in use" in outcome.complaint
+
+
+def test_no_such_address(tmp_path: Path) -> None:
+    """An address that is not this machine's cannot be listened on."""
+    outcome = command("serve", "--dir", tmp_path, "--host", "192.0.2.1", "--no-auth", "--port", str(free_port()))
+    assert outcome.code == 1
+    assert "cannot listen on 192.0.2.1" in outcome.complaint
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
+def test_exposed(tmp_path: Path, host: str) -> None:
+    """What others could reach is refused, unless it is said aloud that everybody may read."""
+    outcome = command("serve", "--dir", tmp_path, "--host", host)
+    assert outcome.code == 2
+    assert "--no-auth" in outcome.complaint
+    # Past that check comes the next one.
+    outcome = command("serve", "--dir", tmp_path / "missing", "--host", host, "--no-auth")
+    assert "there is no folder" in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--port", "x"], "--port"),
+        (["--port", "70000"], "port 70000 is out of range"),
+        (["--max-line", "3x"], "size '3x' is none"),
+        (["--max-line", "1"], "max-line 1 is out of range"),
+        (["--poll-floor", "-1"], "duration '-1' is none"),
+        (["--poll-floor", "2s"], "poll-ceiling 1.0 is out of range"),
+        (["--inbound", "echo"], "--inbound"),
+        (["--nope"], "--nope"),
+        (["extra"], "extra"),
+    ],
+)
+def test_bad_flag(tmp_path: Path, flags: list[str], said: str) -> None:
+    """A bad flag is one line that names the value, and exit code 2."""
+    outcome = command("serve", "--dir", tmp_path, *flags)
+    assert outcome.code == 2
+    assert said in outcome.complaint
