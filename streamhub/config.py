@@ -28,7 +28,7 @@ MIB: Final = 1024 * KIB
 SETTINGS: Final = frozenset(
     {
         *("allow-host", "allow-origin", "compress", "dir", "host", "inbound", "max-line", "no-auth"),
-        *("poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout"),
+        *("poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout", "workers"),
     }
 )
 

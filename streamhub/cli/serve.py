@@ -23,6 +23,7 @@ from streamhub.cli.options import (
 from streamhub.config import Config, duration_text, is_loopback, size_text
 from streamhub.errors import ConfigError, StreamhubError
 from streamhub.web.server import serve as serve_until_stopped
+from streamhub.web.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     help="An origin whose pages may read, such as https://ui.example; repeatable.",
 )
 @setting("--compress", is_flag=True, help="Offer to compress: less to send, more work.")
+@setting("--workers", type=int, default=Config.workers, help="Processes that serve, on one port.")
 @setting("--no-auth", is_flag=True, help="Let everybody read who can reach --host.")
 @click.pass_context
 def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # noqa: ANN401
@@ -77,7 +79,10 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
     os.makedirs(config.directory, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(serve_until_stopped(config, _started(config)))
+        if config.workers > 1:
+            Workers(config).run(_started(config))
+        else:
+            asyncio.run(serve_until_stopped(config, _started(config)))
     except OSError as error:
         raise cannot_listen(config, error) from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from streamhub.errors import (
-    OffsetAheadError,
+    InvalidRequestError,
     OffsetGoneError,
     StreamhubError,
     StreamNotFoundError,
@@ -41,10 +41,10 @@ def problem_of(error: Exception) -> web.Response:
     match error:
         case OffsetGoneError(earliest=earliest) | StreamReplacedError(earliest=earliest):
             return problem(410, str(error), {"Stream-Earliest-Offset": earliest}, earliest=earliest)
-        case OffsetAheadError():
+        case InvalidRequestError() | StreamNotFoundError():
+            return problem(400 if isinstance(error, InvalidRequestError) else 404, str(error))
+        case StreamhubError():  # this copy of the stream lags, or the server stops: soon, or elsewhere, it can be had
             return problem(503, str(error), {"Retry-After": "1"})
-        case StreamhubError():
-            return problem(404 if isinstance(error, StreamNotFoundError) else 400, str(error))
         case web.HTTPException():
             kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
             return problem(error.status, _detail(error), kept)
