@@ -110,9 +110,8 @@ function placeLines(stream, texts, from, next, { filtered = false, isAscii = fal
   const stop = byteOf(next);
   const sizes = texts.map((text) => sizeInFile(text, isAscii));
   const sum = sizes.reduce((total, size) => total + size, 0);
-  // Read with tail= or since=, lines end at `next`, so that where they begin is known all the same.
   const begin = from === null ? stop - sum : byteOf(from);
-  const exact = !filtered && begin + sum === stop;
+  const exact = from !== null && !filtered && begin + sum === stop;
   const stretch = exact || sum === 0 ? 1 : (stop - begin) / sum;
   let place = begin;
   return texts.map((text, index) => {
@@ -253,9 +252,11 @@ export class Client {
     const bytes = await response.arrayBuffer();
     const text = new TextDecoder().decode(bytes);
     const next = response.headers.get("Stream-Next-Offset") ?? ZERO;
-    const { offset = options.tail === undefined && options.since === undefined ? ZERO : null, limit, ...query } = options;
+    const { offset, limit: _limit, ...query } = options;
+    const elsewhere = options.tail !== undefined || options.since !== undefined;
+    const from = elsewhere ? null : offset == null || offset === "-1" ? ZERO : offset;
     const texts = text === "" ? [] : text.slice(0, -1).split("\n");
-    const lines = placeLines(id, texts, offset === "-1" ? ZERO : offset, next, {
+    const lines = placeLines(id, texts, from, next, {
       filtered: isFiltered(options),
       isAscii: bytes.byteLength === text.length,
       query,
@@ -268,16 +269,55 @@ export class Client {
     };
   }
 
-  /** The offset of a line, also of one that came through a filter. */
+  /** The offset of a line, also of one that came through a filter or stands beside empty lines. */
   async locate(line, { signal } = {}) {
     if (line.exact) return line.offset;
-    const { from, query, index } = line.origin;
-    const page = await this.read(line.stream, { ...query, offset: from, limit: index + 1, signal });
-    const found = page.lines[index];
-    if (found?.text !== line.text) {
-      throw new StreamhubError("the stream is not what it was when this line was read", { status: 410 });
+    const told = line.text.startsWith(STAND_IN) ? line.event.payload.offset : null;
+    if (told !== null && (await this.#stands(line, told, signal))) return told;
+    const token = (await this.#searchByTime(line, signal)) ?? (await this.#searchByCount(line, signal));
+    if (token === null) throw new StreamhubError("this line cannot be found in the stream any more", { status: 410 });
+    return token;
+  }
+
+  /** Whether a line stands at that offset. */
+  async #stands(line, offset, signal) {
+    try {
+      const page = await this.read(line.stream, { offset, limit: 1, signal });
+      return page.lines[0]?.text === line.text;
+    } catch (error) {
+      if (error.status === 400) return false; // within a line
+      throw error;
     }
-    return tokenAt(generationOf(page.next), byteOf(page.next) - sizeInFile(found.text, false));
+  }
+
+  /** Among all lines from its time on: there `limit` says where a line ends. */
+  async #searchByTime(line, signal) {
+    const { timestamp } = line.event;
+    let where = typeof timestamp === "string" ? { since: timestamp } : { offset: line.origin.from ?? ZERO };
+    for (let pages = 0; pages < 16; pages++) {
+      const page = await this.read(line.stream, { ...where, limit: 1000, signal });
+      const index = page.lines.findIndex((other) => other.text === line.text);
+      if (index >= 0 && page.lines[index].exact) return page.lines[index].offset;
+      if (index >= 0) return this.#endingAt(line, { ...where, limit: index + 1 }, signal);
+      if (page.upToDate) return null;
+      where = { offset: page.next };
+    }
+    return null;
+  }
+
+  /** As the so-many-th that the same filter lets through: for files whose times are out of order. */
+  async #searchByCount(line, signal) {
+    const { from, query, index } = line.origin;
+    return from === null ? null : this.#endingAt(line, { ...query, offset: from, limit: index + 1 }, signal);
+  }
+
+  /** The line's offset, if it is the last of what is read so and the answer ends right after it. */
+  async #endingAt(line, query, signal) {
+    const page = await this.read(line.stream, { ...query, signal });
+    const byte = byteOf(page.next) - sizeInFile(line.text, false);
+    if (byte < 0 || page.lines.at(-1)?.text !== line.text) return null;
+    const token = tokenAt(generationOf(page.next), byte);
+    return (await this.#stands(line, token, signal)) ? token : null;
   }
 
   /** How many events of which type, over time. */
@@ -286,6 +326,28 @@ export class Client {
     if (buckets !== undefined) query.set("buckets", buckets);
     const response = await this.#request(`${pathOf(id)}/summary`, query, { signal });
     return response.json();
+  }
+
+  /**
+   * A stream's lines up to where it stands now, a Blob at a time: `onpart(blob, done, all)`, in bytes. Gives how many
+   * bytes of the file were read.
+   */
+  async download(id, { onpart, signal }) {
+    const { tail } = await this.head(id, { signal });
+    const all = byteOf(tail);
+    let next = ZERO;
+    while (byteOf(next) < all) {
+      const response = await this.#request(pathOf(id), queryOf({ offset: next }), {
+        headers: { Accept: "application/x-ndjson" },
+        signal,
+      });
+      const blob = await response.blob();
+      const after = response.headers.get("Stream-Next-Offset") ?? next;
+      if (byteOf(after) <= byteOf(next)) throw new StreamhubError("the stream was cut while it was read", { status: 410 });
+      next = after;
+      onpart(blob, Math.min(byteOf(next), all), all);
+    }
+    return byteOf(next);
   }
 
   /** Follow streams live over one socket: see `Follower`. */
@@ -353,6 +415,7 @@ export class Follower extends EventTarget {
   #attempt = 0;
   #abort = null;
   #filtered;
+  #restarting = false;
 
   /**
    * @param client a Client
@@ -403,9 +466,14 @@ export class Follower extends EventTarget {
   }
 
   #restart() {
-    if (this.state.name === "closed") return;
-    this.#hangUp();
-    this.#connect();
+    if (this.#restarting || this.state.name === "closed") return;
+    this.#restarting = true;
+    queueMicrotask(() => {
+      this.#restarting = false;
+      if (this.state.name === "closed") return;
+      this.#hangUp();
+      this.#connect();
+    });
   }
 
   #hangUp() {

@@ -16,6 +16,12 @@ const REASONS = {
   "too-long": "is longer than events may be",
 };
 
+/** Signals that the emitter gives when something went wrong with the stream itself. */
+const GAPS = {
+  events_dropped: (value) => `A gap: ${formatCount(value)} events could not be written`,
+  stream_recovered: () => "A gap may be here: the stream was broken off and goes on",
+};
+
 const VERBS = {
   goto: "Went to",
   navigate: "Went to",
@@ -33,6 +39,11 @@ const VERBS = {
 /** The type of an event, for colour and chips: one of TYPES, or `other`. */
 export function kindOf(event) {
   return TYPES.includes(event.event_type) ? event.event_type : "other";
+}
+
+/** Whether it tells that events are missing from the stream, or may be. */
+export function isGap(event) {
+  return event.event_type === "signal" && Object.hasOwn(GAPS, event.payload?.name);
 }
 
 /** When it happened, in milliseconds since 1970 with fractions; null when it does not say. */
@@ -55,21 +66,15 @@ export function parseTime(text) {
  */
 export function sentence(event) {
   const payload = event.payload;
-  const words = isObject(payload) ? SENTENCES[event.event_type]?.(payload) : null;
+  const known = isObject(payload) && Object.hasOwn(SENTENCES, event.event_type);
+  const words = known ? SENTENCES[event.event_type](payload) : null;
   return (words ?? foreign(event)).filter(Boolean).map((part) => ({ ...part, text: shorten(visible(part.text)) }));
-}
-
-/** The sentence as plain text. */
-export function plainSentence(event) {
-  return sentence(event)
-    .map((part) => part.text)
-    .join(" ");
 }
 
 const SENTENCES = {
   navigation: ({ action, url, detail }) =>
     isText(url) && isText(action)
-      ? [verb(VERBS[action.toLowerCase()] ?? capital(action)), link(url), detailed(detail)]
+      ? [verb(Object.hasOwn(VERBS, action.toLowerCase()) ? VERBS[action.toLowerCase()] : capital(action)), link(url), detailed(detail)]
       : null,
   extraction: ({ target, count, url, detail }) =>
     isText(target) && typeof count === "number"
@@ -84,15 +89,17 @@ const SENTENCES = {
       : null,
   signal: ({ name, value, detail }) =>
     isText(name)
-      ? [part("name", name), value !== undefined && value !== null && part("value", scalar(value)), detailed(detail)]
+      ? Object.hasOwn(GAPS, name)
+        ? [part("name", GAPS[name](value)), detailed(detail)]
+        : [part("name", name), value !== undefined && value !== null && part("value", scalar(value)), detailed(detail)]
       : null,
   status: ({ state, final, detail }) =>
     isText(state)
-      ? [part("state", capital(state)), final === true && verb("— the mission's last word"), detailed(detail)]
+      ? [part("state", capital(state)), final === true && part("final", "final"), detailed(detail)]
       : null,
   malformed: ({ bytes, reason }) =>
     isText(reason)
-      ? [verb("A line that"), part("name", REASONS[reason] ?? reason), part("detail", `${formatCount(bytes)} bytes`)]
+      ? [verb("A line that"), part("name", Object.hasOwn(REASONS, reason) ? REASONS[reason] : reason), part("detail", `${formatCount(bytes)} bytes`)]
       : null,
 };
 

@@ -1,91 +1,59 @@
-/** The page: the list of streams, or one of them, live. */
+/** The page: which view is shown, the choices at the top, the keys. */
 
-import { Client } from "/static/client.js";
-import { h } from "/static/dom.js";
-import { kindOf, sentence, timeOf } from "/static/event.js";
+import "./stream-list.js";
+import "./stream-view.js";
+import "./board.js";
+import { Client } from "./client.js";
+import { KEYS, makeHelp } from "./help.js";
+import { printWith } from "./print.js";
+import { parseHash } from "./router.js";
+import { settings } from "./settings.js";
 
-const LIST_PERIOD = 2000;
-const MOST_ROWS = 500;
+const VIEWS = { streams: "stream-list", stream: "stream-view", board: "stream-board" };
+const LABELS = {
+  times: { relative: "Times: into the mission", local: "Times: local", utc: "Times: UTC" },
+  theme: { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" },
+};
 
 const client = new Client();
 const page = document.getElementById("page");
-const state = document.getElementById("state");
-let leave = () => {};
+const help = makeHelp();
+let view = null;
 
 function route() {
-  leave();
-  state.textContent = "";
-  const stream = /^#\/s\/([^?]+)/.exec(location.hash)?.[1];
-  leave = stream ? showStream(decodeURIComponent(stream)) : showList();
+  const place = parseHash(location.hash);
+  view = new (customElements.get(VIEWS[place.page]))(client, place);
+  document.title = place.id ? `${place.id} · streamhub` : "streamhub";
+  page.replaceChildren(view);
 }
 
-function showList() {
-  const list = h("ul", { class: "streams" });
-  const note = h("p", { class: "note" }, "Looking for streams…");
-  page.replaceChildren(h("h1", {}, "Streams"), note, list);
-  let timer = 0;
-  const refresh = async () => {
-    try {
-      const { streams } = await client.streams({ limit: 200 });
-      note.textContent = streams.length ? "" : "No stream yet. The first one appears here by itself.";
-      list.replaceChildren(...streams.map(listItem));
-      state.textContent = "live";
-    } catch (error) {
-      note.textContent =
-        error.status === 404 ? "This server does not list its streams: open one at #/s/<id>." : error.message;
-      state.textContent = "not connected";
-    }
-    timer = setTimeout(refresh, LIST_PERIOD);
+function makeChoice(name) {
+  const button = document.getElementById(name);
+  const show = () => {
+    button.textContent = LABELS[name][settings[name]];
+    button.title = `Press for: ${LABELS[name][settings.after(name)]}`;
   };
-  refresh();
-  return () => clearTimeout(timer);
+  button.addEventListener("click", () => settings.set(name, settings.after(name)));
+  settings.addEventListener("change", show);
+  show();
 }
 
-function listItem(stream) {
-  return h(
-    "li",
-    {},
-    h("a", { href: `#/s/${encodeURIComponent(stream.id)}` }, h("bdi", {}, stream.mission_id ?? stream.id)),
-    h("span", { class: "dim" }, stream.id),
-    h("span", { class: "dim" }, `${stream.bytes.toLocaleString("en")} bytes`),
-    h("span", {}, stream.closed ? "ended" : "open"),
-  );
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+  const typing = event.target.matches("input, textarea, select, [contenteditable]");
+  const [, name] = KEYS.find(([key]) => key === event.key) ?? [];
+  if (!name || (typing && name !== "escape")) return;
+  if (name === "open" && event.target.matches("a, button")) return;
+  if (name === "help") help.showModal();
+  else if (!view.command?.(name)) return;
+  event.preventDefault();
 }
 
-function showStream(id) {
-  const rows = h("ol", { class: "rows", role: "log", "aria-label": "Events" });
-  page.replaceChildren(h("h1", {}, h("bdi", {}, id)), rows);
-  const follower = client.follow({ streams: [id], tail: MOST_ROWS });
-  const say = (text) => (state.textContent = text);
-  follower.addEventListener("state", () => say(follower.state.name === "open" ? "live" : follower.state.name));
-  follower.addEventListener("missing", () => rows.append(separator("There is no such stream yet; it is waited for.")));
-  follower.addEventListener("end", () => rows.append(separator("The stream is closed: the mission has ended.")));
-  follower.addEventListener("reset", () => rows.append(separator("The file was cut, replaced or deleted.")));
-  follower.addEventListener("failed", ({ detail }) => rows.append(separator(detail.error.message)));
-  follower.addEventListener("events", ({ detail }) => {
-    const follow = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - 8;
-    rows.append(...detail.lines.slice(-MOST_ROWS).map(row));
-    while (rows.childElementCount > MOST_ROWS) rows.firstElementChild.remove();
-    if (follow) rows.scrollTop = rows.scrollHeight;
-  });
-  return () => follower.close();
-}
-
-function separator(text) {
-  return h("li", { class: "separator" }, text);
-}
-
-function row(line) {
-  const { event } = line;
-  const time = timeOf(event);
-  return h(
-    "li",
-    { class: `row ${kindOf(event)}` },
-    h("time", {}, time === null ? "—" : new Date(time).toISOString().slice(11, 23)),
-    h("span", { class: "type" }, kindOf(event)),
-    h("span", { class: "words" }, ...sentence(event).map((part) => h("bdi", { class: part.role }, `${part.text} `))),
-  );
-}
-
+document.body.append(help);
+document.getElementById("help").addEventListener("click", () => help.showModal());
+makeChoice("times");
+makeChoice("theme");
+printWith(() => view?.printable ?? null);
+addEventListener("keydown", pressed);
 addEventListener("hashchange", route);
 route();

@@ -9,3 +9,25 @@ export function visible(text) {
     character === "\n" ? "⏎" : character === "\t" ? "⇥" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** Text in pieces, those that match in a `mark`; ASCII case is ignored, as in the server's search. */
+export function marked(text, wanted) {
+  const needle = wanted.toLowerCase();
+  const hay = text.toLowerCase();
+  if (needle === "" || hay.length !== text.length) return [text];
+  const pieces = [];
+  let at = 0;
+  for (let found = hay.indexOf(needle); found >= 0; found = hay.indexOf(needle, at)) {
+    const mark = document.createElement("mark");
+    mark.textContent = text.slice(found, found + needle.length);
+    pieces.push(text.slice(at, found), mark);
+    at = found + needle.length;
+  }
+  pieces.push(text.slice(at));
+  return pieces;
+}
+
+/** A sentence's parts as plain text. */
+export function plain(parts) {
+  return parts.map((part) => part.text).join(" ");
+}

@@ -1,0 +1,95 @@
+/** Times and lengths of time, as people read them. Milliseconds since 1970, with fractions. */
+
+const two = (value) => String(value).padStart(2, "0");
+const three = (value) => String(Math.floor(value)).padStart(3, "0");
+
+/**
+ * A time of day or, `relative`, the time since `origin`; `withDate` puts the day before it.
+ */
+export function clock(ms, mode, { origin = 0, withDate = false } = {}) {
+  if (ms === null) return "";
+  if (mode === "relative") return sinceStart(ms - origin);
+  const date = new Date(ms);
+  const fraction = three(((ms % 1000) + 1000) % 1000);
+  if (mode === "utc") {
+    const time = date.toISOString().slice(11, 19);
+    return `${withDate ? `${date.toISOString().slice(5, 10)} ` : ""}${time}.${fraction}`;
+  }
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${withDate ? `${two(date.getMonth() + 1)}-${two(date.getDate())} ` : ""}${time}.${fraction}`;
+}
+
+/** `+1:02.345`: how far into the mission. */
+export function sinceStart(ms) {
+  const sign = ms < 0 ? "−" : "+";
+  const whole = Math.floor(Math.abs(ms));
+  const seconds = Math.floor(whole / 1000) % 60;
+  const minutes = Math.floor(whole / 60_000) % 60;
+  const hours = Math.floor(whole / 3_600_000);
+  const tail = `${two(seconds)}.${three(whole % 1000)}`;
+  return hours ? `${sign}${hours}:${two(minutes)}:${tail}` : `${sign}${minutes}:${tail}`;
+}
+
+/** A length of time in its two largest units: `2 h 5 min`. */
+export function span(ms) {
+  const seconds = Math.max(0, ms / 1000);
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ];
+  let rest = Math.round(seconds);
+  const parts = [];
+  for (const [name, size] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count || parts.length) parts.push(count ? `${count} ${name}` : "");
+    if (parts.length === 2) break;
+  }
+  return parts.filter(Boolean).join(" ");
+}
+
+/** How long ago: `just now`, `12 s ago`. */
+export function ago(ms, now = Date.now()) {
+  const past = now - ms;
+  if (past < 1500) return "just now";
+  if (past < 60_000) return `${Math.round(past / 1000)} s ago`;
+  if (past < 3_600_000) return `${Math.round(past / 60_000)} min ago`;
+  if (past < 86_400_000) return `${Math.round(past / 3_600_000)} h ago`;
+  return `${Math.round(past / 86_400_000)} d ago`;
+}
+
+/** ISO 8601 in UTC, to the microsecond, as the server reads and writes it. */
+export function iso(ms) {
+  const whole = Math.floor(ms);
+  const micros = Math.min(999, Math.max(0, Math.round((ms - whole) * 1000)));
+  return new Date(whole).toISOString().replace("Z", `${three(micros)}Z`);
+}
+
+/**
+ * What somebody typed for a time: ISO 8601, a time of day (`12:03`, in the zone that is shown), `+5:00` into the
+ * mission, `-10m` before its end. Null when it is none.
+ */
+export function parseMoment(text, { mode, first, last, parseTime }) {
+  const typed = text.trim();
+  const into = /^\+(?:(\d+):)?(\d+):(\d\d(?:\.\d+)?)$/.exec(typed);
+  if (into) return first + ((Number(into[1] ?? 0) * 60 + Number(into[2])) * 60 + Number(into[3])) * 1000;
+  const relative = /^([+-])(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(typed);
+  if (relative) {
+    const size = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }[relative[3]];
+    return relative[1] === "+" ? first + relative[2] * size : last - relative[2] * size;
+  }
+  const day = /^(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?$/.exec(typed);
+  if (!day) return parseTime(typed);
+  // A time of day is the last one within the mission that reads so.
+  const date = new Date(last);
+  const [hours, minutes, seconds] = [Number(day[1]), Number(day[2]), Number(day[3] ?? 0)];
+  if (mode === "local") date.setHours(hours, minutes, 0, 0);
+  else date.setUTCHours(hours, minutes, 0, 0);
+  let moment = date.getTime() + seconds * 1000;
+  if (moment > last + 60_000) moment -= 86_400_000;
+  return moment;
+}

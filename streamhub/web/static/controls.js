@@ -1,0 +1,186 @@
+/** What the toolbar and the keyboard do to a pane and its session; one stream's, or several that are shown as one. */
+
+import { parseMoment } from "./clock.js";
+import { parseTime } from "./event.js";
+import { settings } from "./settings.js";
+
+export class Controls extends EventTarget {
+  #session;
+  #client;
+  #pane;
+  #toolbar;
+  #detail;
+  #moved;
+  #highlight = "";
+  #inContext = true;
+
+  constructor({ session, client, pane, toolbar, detail, moved = () => {} }) {
+    super();
+    this.#session = session;
+    this.#client = client;
+    this.#pane = pane;
+    this.#toolbar = toolbar;
+    this.#detail = detail;
+    this.#moved = moved;
+    this.#setHighlight(session.filter.text);
+    this.#listen();
+  }
+
+  /** The pane that keys move. */
+  set pane(pane) {
+    this.#pane = pane;
+  }
+
+  counts(summary) {
+    this.#toolbar.counts(summary.by_type, summary.malformed);
+  }
+
+  /** Do what a key stands for; false when it stands for nothing here. */
+  command(name) {
+    const { [name]: act } = this.#commands;
+    if (!act) return false;
+    act();
+    return true;
+  }
+
+  #commands = {
+    find: () => this.#toolbar.focusSearch(),
+    next: () => this.#pane.step(1),
+    previous: () => this.#pane.step(-1),
+    first: () => this.#pane.goFirst(),
+    last: () => this.#last(),
+    follow: () => this.#toggleFollow(),
+    match: () => this.#nextMatch(),
+    open: () => this.#open(this.#pane.selected),
+    escape: () => this.#escape(),
+  };
+
+  #listen() {
+    const session = this.#session;
+    const on = (type, handle) => this.#toolbar.addEventListener(type, ({ detail }) => handle(detail));
+    on("search", ({ text }) => this.#search(text));
+    on("types", ({ types }) => session.setFilter({ types }, this.#pane.rows.top?.start ?? null));
+    on("moment", ({ text }) => this.#goToMoment(text));
+    on("first", () => this.#pane.goFirst());
+    on("last", () => this.#last());
+    on("follow", () => this.#toggleFollow());
+    on("cancel", () => session.cancelSearch());
+    on("continue", () => session.continueSearch());
+    on("whole", () => this.#setRange(null));
+    session.addEventListener("state", () => this.#toolbar.show(session));
+    session.addEventListener("window", () => this.#toolbar.show(session));
+    this.listenTo(this.#pane);
+    this.#detail.addEventListener("close", () => this.#close());
+    this.#detail.addEventListener("step", ({ detail }) => this.#pane.step(detail.by));
+    this.#detail.addEventListener("context", () => this.#showInContext());
+    this.#detail.addEventListener("located", () => this.#moved());
+  }
+
+  /** Show what is picked in a pane. */
+  listenTo(pane) {
+    pane.addEventListener("pick", ({ detail }) => {
+      this.#pane = pane;
+      this.#open(detail.row);
+    });
+  }
+
+  #open(row) {
+    this.#detail.hidden = !row;
+    this.#moved();
+    if (!row) return;
+    this.#inContext = !this.#session.window.filtered;
+    this.#detail.show(row, this.#client, { origin: this.#session.times.first, inContext: this.#inContext });
+  }
+
+  #close() {
+    this.#pane.select(null);
+    this.#pane.rows.focus();
+  }
+
+  #escape() {
+    if (this.#session.search?.active) this.#session.cancelSearch();
+    else if (!this.#detail.hidden) this.#close();
+    else if (this.#session.filter.text) this.#search("");
+    else document.activeElement?.blur();
+    if (this.#toolbar.contains(document.activeElement)) this.#pane.rows.focus();
+  }
+
+  #last() {
+    this.#pane.select(null);
+    this.#pane.goLast();
+  }
+
+  #toggleFollow() {
+    if (this.#session.following) this.#session.freeze();
+    else this.#last();
+  }
+
+  async #search(text) {
+    if (text === this.#session.filter.text) return;
+    this.#toolbar.text = text;
+    this.#setHighlight(text);
+    const top = this.#pane.selected ?? this.#pane.rows.top;
+    const row = await this.#session.setFilter({ text }, top?.start ?? null);
+    if (row && text === "") this.#pane.arrive(row);
+  }
+
+  #setHighlight(text) {
+    if (text === this.#highlight) return;
+    this.#highlight = text;
+    this.#pane.rows.options.highlight = text;
+    this.#pane.rows.redraw();
+  }
+
+  /** All events again, around the chosen one; what was searched for stays marked, and `n` goes on from there. */
+  async #showInContext() {
+    const row = this.#pane.selected;
+    if (!row) return;
+    await row.locate(this.#client);
+    await this.#arriveAt(row.offset);
+  }
+
+  async #arriveAt(offset) {
+    const session = this.#session;
+    this.#toolbar.text = "";
+    this.#toolbar.types = [];
+    session.following = false;
+    if (session.window.filtered) {
+      session.stopFilter();
+    }
+    const row = await session.goToOffset(offset);
+    this.#pane.arrive(row, { choose: true });
+  }
+
+  async #nextMatch() {
+    const text = this.#highlight;
+    if (!text) {
+      this.#toolbar.focusSearch();
+      return;
+    }
+    if (this.#session.filter.text) {
+      this.#pane.step(1);
+      return;
+    }
+    const from = this.#pane.selected ?? this.#pane.rows.top;
+    const offset = await this.#session.findNext(text, from?.end ?? 0);
+    if (offset) await this.#arriveAt(offset);
+  }
+
+  async #goToMoment(text) {
+    const { first, last } = this.#session.times;
+    if (first === null) {
+      this.#toolbar.complain("There is no event with a time yet");
+      return;
+    }
+    const read = (part) => parseMoment(part, { mode: settings.times, first, last, parseTime });
+    const [since, until] = text.split("..").map(read);
+    if (since === null || until === null) {
+      this.#toolbar.complain("This is no time: try 12:03:22, +5:00, -10m or 12:00..12:05");
+    } else if (until !== undefined) this.#setRange({ since: Math.min(since, until), until: Math.max(since, until) });
+    else this.#pane.arrive(await this.#session.goToTime(since));
+  }
+
+  #setRange(range) {
+    this.dispatchEvent(new CustomEvent("range", { detail: { range } }));
+  }
+}

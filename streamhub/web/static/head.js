@@ -1,0 +1,87 @@
+/** `<stream-head>`: which mission this is, how it stands, how much there is of it. */
+
+import "./connection.js";
+import { ago, clock, span } from "./clock.js";
+import { h } from "./dom.js";
+import { bytes, counted } from "./format.js";
+import { visible } from "./text.js";
+
+/** Nothing for so long, and a stream is called quiet: it may go on any time, and nothing else is known of it. */
+const QUIET = 30_000;
+
+export class StreamHead extends HTMLElement {
+  #session = null;
+  #title;
+  #id;
+  #state;
+  #facts;
+  #connection;
+  #timer = 0;
+
+  connectedCallback() {
+    this.#title = h("bdi", {});
+    this.#id = h("span", { class: "id" });
+    this.#state = h("span", { class: "badge" });
+    this.#facts = h("span", { class: "facts" });
+    this.#connection = h("connection-state", {});
+    this.#timer = setInterval(() => this.#draw(), 1000);
+    this.replaceChildren(
+      h("h1", {}, this.#title),
+      this.#state,
+      this.#id,
+      this.#facts,
+      h("span", { class: "grow" }),
+      this.#connection,
+      ...this.#actions,
+    );
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#timer);
+  }
+
+  #actions = [];
+
+  /** Buttons that stand at the end. */
+  set actions(actions) {
+    this.#actions = actions;
+    this.append(...actions);
+  }
+
+  set session(session) {
+    this.#session = session;
+    for (const type of ["state", "summary"]) session.addEventListener(type, () => this.#draw());
+    this.#connection.show(session);
+    session.addEventListener("state", () => this.#connection.show(session));
+    this.#draw();
+  }
+
+  #draw() {
+    const { id, summary, times, window } = this.#session ?? {};
+    if (!id) return;
+    const mission = summary?.mission_id ?? id;
+    this.#title.textContent = visible(mission);
+    this.#id.textContent = mission === id ? "" : id;
+    const [state, words] = standing(this.#session);
+    this.#state.textContent = words;
+    this.#state.dataset.state = state;
+    const facts = [];
+    if (summary) facts.push(counted(summary.events, "event"));
+    if (summary?.malformed) facts.push(counted(summary.malformed, "malformed line"));
+    facts.push(bytes(window.tail));
+    if (times.first !== null) facts.push(span(times.last - times.first));
+    this.#facts.textContent = facts.join(" · ");
+    this.#facts.title = times.first === null ? "" : `${clock(times.first, "local")} – ${clock(times.last, "local")}`;
+  }
+}
+
+/** How a stream stands, and in words. */
+function standing({ window, lastRow, times }) {
+  const state = lastRow?.parts.find((part) => part.role === "state")?.text.toLowerCase() ?? "";
+  if (window.closed) return [["completed", "failed", "cancelled"].includes(state) ? state : "ended", state || "ended"];
+  if (times.last === null) return ["quiet", "no event yet"];
+  const silence = Date.now() - times.last;
+  return silence > QUIET ? ["quiet", `quiet, last event ${ago(times.last)}`] : ["live", "running"];
+}
+
+customElements.define("stream-head", StreamHead);

@@ -1,0 +1,170 @@
+/**
+ * `<stream-toolbar>`: find, filter, go to a time, follow. Every button moves the view; none reaches a mission.
+ *
+ * Events: `search` (`{text}`), `types` (`{types}`), `moment` (`{text}`), `first`, `last`, `follow`, `cancel`,
+ * `continue`, `whole` (leave the range).
+ */
+
+import { clock } from "./clock.js";
+import { h } from "./dom.js";
+import { TYPES } from "./event.js";
+import { count, counted, percent } from "./format.js";
+import { settings } from "./settings.js";
+
+const TYPING_PAUSE = 350;
+
+export class StreamToolbar extends HTMLElement {
+  #search;
+  #moment;
+  #chips;
+  #chipOf = new Map();
+  #types = new Set();
+  #follow;
+  #progress;
+  #range;
+  #timer = 0;
+
+  connectedCallback() {
+    this.#search = h("input", {
+      type: "search",
+      placeholder: "Find in the whole stream",
+      "aria-label": "Find in the whole stream",
+      title: "Find (/)",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.#typed(),
+      onkeydown: (event) => event.key === "Enter" && this.#searchNow(),
+    });
+    this.#moment = h("input", {
+      class: "moment",
+      placeholder: "Go to time",
+      "aria-label": "Go to time, or keep to a range of time",
+      title: "12:03 · 12:03:22 · 2026-01-31T12:03Z · +5:00 into the mission · -10m before its end · 12:00..12:05 for a range",
+      autocomplete: "off",
+      spellcheck: "false",
+      onkeydown: (event) => event.key === "Enter" && this.#tell("moment", { text: this.#moment.value }),
+      oninput: () => this.complain(""),
+    });
+    this.#chips = h("div", { class: "chips", role: "group", "aria-label": "Show only events of these types" });
+    this.#follow = h("button", { class: "follow", "aria-pressed": "true", title: "Follow or freeze the view (f)", onclick: () => this.#tell("follow") }, "Following");
+    this.#progress = h("div", { class: "progress", hidden: true });
+    this.#range = h("button", { class: "chip range", hidden: true, title: "Show the whole stream again", onclick: () => this.#tell("whole") });
+    this.replaceChildren(
+      h("div", { class: "find" }, this.#search, this.#progress),
+      this.#chips,
+      this.#range,
+      h("span", { class: "grow" }),
+      h(
+        "div",
+        { class: "moves" },
+        this.#moment,
+        h("button", { class: "icon", "aria-label": "First event", title: "First event (g)", onclick: () => this.#tell("first") }, "⤒"),
+        h("button", { class: "icon", "aria-label": "Last event", title: "Last event, and follow (G)", onclick: () => this.#tell("last") }, "⤓"),
+        this.#follow,
+      ),
+    );
+    for (const type of TYPES.slice(0, 4)) this.#addChip(type);
+  }
+
+  /** What is searched for. */
+  get text() {
+    return this.#search.value;
+  }
+
+  set text(text) {
+    this.#search.value = text;
+  }
+
+  set types(types) {
+    this.#types = new Set(types);
+    for (const type of types) this.#addChip(type);
+    this.#press();
+  }
+
+  focusSearch() {
+    this.#search.focus();
+    this.#search.select();
+  }
+
+  /** Say what is wrong with a time. */
+  complain(message) {
+    this.#moment.setCustomValidity(message);
+    this.#moment.reportValidity();
+  }
+
+  /** The number of events of each type. */
+  counts(byType, malformed) {
+    for (const type of Object.keys(byType)) this.#addChip(type);
+    if (malformed) this.#addChip("malformed");
+    for (const [type, chip] of this.#chipOf) {
+      const number = (byType[type] ?? 0) + (type === "malformed" ? malformed : 0);
+      chip.lastElementChild.textContent = count(number);
+    }
+  }
+
+  /** Show how the view stands. */
+  show({ following, fresh, search, range, window }) {
+    this.#follow.setAttribute("aria-pressed", String(following));
+    const moving = window.closed ? "At the end" : "Following";
+    this.#follow.textContent = following ? moving : fresh ? `View frozen · ${count(fresh)} new` : "View frozen";
+    this.#range.hidden = !range;
+    if (range) this.#range.replaceChildren(`${clock(range.since, settings.times, range)} – ${clock(range.until, settings.times, range)}`, h("span", {}, "✕"));
+    this.#showSearch(search, window);
+  }
+
+  #showSearch(search, window) {
+    this.#progress.hidden = !search;
+    if (!search) return;
+    const found = search.only ? "Looking for the next" : `${counted(window.rows.length, "match").replace("matchs", "matches")}${window.start > window.floor ? " here" : ""}`;
+    const done = !search.active && !search.paused;
+    const bar = h("progress", { max: String(window.tail || 1), value: String(search.byte), "aria-label": "How much was searched" });
+    const share = percent(search.byte, window.tail);
+    this.#progress.replaceChildren(
+      h("span", { class: "found" }, done ? `${found} in all` : `${found} · ${share} searched`),
+      ...(done ? [] : [bar]),
+      ...(search.active ? [h("button", { class: "link", onclick: () => this.#tell("cancel") }, "Cancel")] : []),
+      ...(search.paused ? [h("button", { class: "link", onclick: () => this.#tell("continue") }, "Go on")] : []),
+    );
+  }
+
+  #addChip(type) {
+    if (this.#chipOf.has(type)) return;
+    const kind = TYPES.includes(type) ? type : "other";
+    const chip = h(
+      "button",
+      { class: `chip ${kind}`, "aria-pressed": "false", onclick: () => this.#toggle(type) },
+      h("i", { class: "dot", "aria-hidden": "true" }),
+      h("bdi", {}, type),
+      h("span", { class: "number" }),
+    );
+    this.#chipOf.set(type, chip);
+    this.#chips.append(chip);
+  }
+
+  #toggle(type) {
+    if (!this.#types.delete(type)) this.#types.add(type);
+    this.#press();
+    this.#tell("types", { types: [...this.#types] });
+  }
+
+  #press() {
+    for (const [type, chip] of this.#chipOf) chip.setAttribute("aria-pressed", String(this.#types.has(type)));
+    this.#chips.classList.toggle("some", this.#types.size > 0);
+  }
+
+  #typed() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#searchNow(), TYPING_PAUSE);
+  }
+
+  #searchNow() {
+    clearTimeout(this.#timer);
+    this.#tell("search", { text: this.text });
+  }
+
+  #tell(type, detail = {}) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+customElements.define("stream-toolbar", StreamToolbar);
