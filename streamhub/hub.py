@@ -46,6 +46,10 @@ _READ_THREADS: Final = 4
 class Hub:
     """The streams of a folder, as live channels.
 
+    Args:
+        config: the server's settings.
+        linger: for how many seconds a stream is watched on when nobody reads it any more.
+
     Attributes:
         folder: where the streams are.
         history: their past.
@@ -54,7 +58,7 @@ class Hub:
         draining: whether the server shuts down.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, linger: float = _LINGER) -> None:
         self.config = config
         self.folder = Folder(config.directory)
         self._readers = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="streamhub-read")
@@ -68,6 +72,7 @@ class Hub:
         self._watches: dict[Channel, asyncio.Future[None]] = {}
         self._tails: dict[Channel, Tail] = {}
         self._idle_since: dict[Channel, float] = {}
+        self._linger = linger
         self._sweep_at = 0.0
         self._seen: OrderedDict[str, Offset] = OrderedDict()
         self._name_watchers: set[Callable[[dict[str, int]], None]] = set()
@@ -143,25 +148,33 @@ class Hub:
             and time.monotonic() < channel.looked_at + _FRESH
         ):
             return Place(channel)
-        if wait and (start.at_beginning or start.now):
+        if wait and start.at_beginning:
             channel = await self.channel(stream)
-            return Place(channel, channel.look.tail if start.now and channel.look is not None else 0)
-        pending: Offset | None = None
-        position = 0
-        try:
-            look, position = await self.locate(stream, start)
-        except (StreamNotFoundError, OffsetAheadError):
-            if not wait:
-                raise
-            pending = None if start.at_beginning else start.offset
-            look = None
+            if channel.look is None:
+                await self.poll(channel)
+            return Place(channel)
+        place: Place | None = None
+        while place is None:  # again when the file was replaced between the look at it and the channel's
+            try:
+                look, position = await self.locate(stream, start)
+            except (StreamNotFoundError, OffsetAheadError):
+                if not wait:
+                    raise
+                return Place(await self.channel(stream), offset=None if start.at_beginning else start.offset)
+            place = await self._place(stream, look, position)
+        place.channel.looked_at = time.monotonic()
+        return place
+
+    async def _place(self, stream: str, look: Look, position: int) -> Place | None:
+        """A place that was found in a file, in its channel; None when the channel is of another file by now."""
         channel = await self.channel(stream)
-        if look is not None and channel.look != look:
+        if channel.look != look:
             await self.poll(channel)  # the file is ahead of what readers were told: tell them first
-            if channel.look is not None and channel.look.tail < position:
-                pending = Offset(look.generation, position)  # more was written than one poll takes in
-        channel.looked_at = time.monotonic()
-        return Place(channel, position, pending)
+        here = channel.look
+        if here is None or here.identity != look.identity or (look.tail and here.generation != look.generation):
+            return None
+        # More may have been written than one poll takes in.
+        return Place(channel, position, None if position <= here.tail else Offset(look.generation, position))
 
     async def poll(self, channel: Channel) -> None:
         """Look at one stream now, and tell its readers."""
@@ -186,6 +199,7 @@ class Hub:
     def watch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
         """Have the ids in the folder told, now and whenever one comes."""
         self._name_watchers.add(tell)
+        self._names = {}  # so that the next tick tells those that there are
         self._schedule()
 
     def unwatch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
@@ -297,9 +311,9 @@ class Hub:
         now = time.monotonic()
         if now < self._sweep_at:
             return
-        self._sweep_at = now + _LINGER / 2
+        self._sweep_at = now + self._linger / 2
         for channel in [channel for channel in self._tails if not channel.cursors and not channel.waiters]:
-            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + _LINGER:
+            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + self._linger:
                 del self._idle_since[channel], self.channels[channel.stream]
                 self.history.forget(channel.stream)
                 self._poller.submit(self.tailer.unwatch, self._tails.pop(channel))
