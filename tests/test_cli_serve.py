@@ -93,6 +93,7 @@ def test_exposed(tmp_path: Path, host: str) -> None:
         (["--max-line", "1"], "max-line 1 is out of range"),
         (["--poll-floor", "-1"], "duration '-1' is none"),
         (["--poll-floor", "2s"], "poll-ceiling 1.0 is out of range"),
+        (["--workers", "0"], "workers 0 is out of range"),
         (["--inbound", "echo"], "--inbound"),
         (["--nope"], "--nope"),
         (["extra"], "extra"),

@@ -27,6 +27,7 @@ EVERY: list[tuple[str, str | bool | list[str], dict[str, Any]]] = [
     ("poll-ceiling", "0.5", {"poll_ceiling": 0.5}),
     ("allow-host", ["a.example", "b.example"], {"allow_hosts": ("a.example", "b.example")}),
     ("allow-origin", ["https://a.example"], {"allow_origins": ("https://a.example",)}),
+    ("workers", "2", {"workers": 2}),
     ("compress", True, {"compress": True}),
     ("no-auth", True, {"no_auth": True}),
 ]
