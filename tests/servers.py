@@ -16,9 +16,13 @@ import aiohttp
 
 from streamhub.config import Config
 from streamhub.web.server import running
+from streamhub.web.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+
+_TIMING = Timing()
 
 
 class Stream:
@@ -74,10 +78,10 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def served(directory: Path, **settings: Any) -> AsyncIterator[Server]:
+async def served(directory: Path, *, timing: Timing = _TIMING, **settings: Any) -> AsyncIterator[Server]:
     """Serve a folder in this process."""
     config = replace(Config(directory=str(directory), port=0), **settings)
-    async with running(config) as url, aiohttp.ClientSession() as session:
+    async with running(config, timing) as url, aiohttp.ClientSession() as session:
         yield Server(url, directory, session)
 
 

@@ -11,13 +11,14 @@ from streamhub.web.access import add_common_headers, guard, preflight
 from streamhub.web.api.description import DESCRIPTION, Description, show_asyncapi, show_openapi
 from streamhub.web.connection import Connections
 from streamhub.web.dashboard import add_dashboard
-from streamhub.web.keys import CONFIG, CONNECTIONS, HUB, REPEATS
+from streamhub.web.keys import CONFIG, CONNECTIONS, HUB, REPEATS, TIMING
 from streamhub.web.metrics import export, show_metrics
 from streamhub.web.multiplex import multiplexed_websocket
 from streamhub.web.polling import poll
 from streamhub.web.repeats import Repeats
 from streamhub.web.sse import plain_sse
 from streamhub.web.streams import SURVEYS, Surveys, list_streams, show_schema, summarise
+from streamhub.web.timing import Timing
 from streamhub.web.websocket import plain_websocket
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
     from streamhub.config import Config
 
-#: How long clients may take to go when the server shuts down, in seconds.
-DRAIN: Final = 5.0
-
+_TIMING: Final = Timing()
 _ROUTES: Final[dict[str, Handler]] = {
     "/v1/streams": list_streams,
     "/v1/stream/{id}": poll,
@@ -43,10 +42,11 @@ _ROUTES: Final[dict[str, Handler]] = {
 }
 
 
-def make_app(config: Config) -> web.Application:
+def make_app(config: Config, timing: Timing = _TIMING) -> web.Application:
     """The application that serves a folder of streams, read-only."""
     app = web.Application(middlewares=[guard])
     app[CONFIG] = config
+    app[TIMING] = timing
     app[REPEATS] = Repeats()
     app.on_response_prepare.append(add_common_headers)
     app.cleanup_ctx.append(_run)
@@ -65,7 +65,7 @@ async def _run(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
     app[HUB] = Hub(config)
     app[SURVEYS] = Surveys(app[HUB].folder, config)
-    app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout, meter=app[HUB].meter)
+    app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout, timing=app[TIMING], meter=app[HUB].meter)
     yield
     app[CONNECTIONS].close()
     app[SURVEYS].close()
@@ -75,7 +75,7 @@ async def _run(app: web.Application) -> AsyncIterator[None]:
 async def drain(app: web.Application) -> None:
     """Answer no more, tell every live client to go, and wait until they have, or have had their time."""
     app[HUB].drain()
-    await app[CONNECTIONS].drain(DRAIN)
+    await app[CONNECTIONS].drain(app[TIMING].drain)
 
 
 async def _health(_request: web.Request) -> web.Response:

@@ -22,20 +22,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiohttp import web
 
-from streamhub.meter import Meter
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from streamhub.meter import Meter
     from streamhub.reader import Reader
+    from streamhub.web.timing import Timing
 
 _C = TypeVar("_C", bound="Connection")
 
-#: How long a client may take to hear the end, in seconds.
-_CLOSE_TIMEOUT: Final = 5.0
-#: A connection that says nothing for so many seconds gets a heartbeat.
-HEARTBEAT: Final = 15.0
-_SWEEP: Final = 1.0
 #: TCP keepalive finds peers that vanished: idle seconds, seconds between probes, probes.
 _KEEPALIVE: Final = (60, 15, 4)
 
@@ -45,12 +40,14 @@ class Connections:
 
     Attributes:
         open: the connections there are.
+        timing: how long it waits.
         meter: where it is counted how they end.
     """
 
-    def __init__(self, *, stall_timeout: float, meter: Meter | None = None) -> None:
+    def __init__(self, *, stall_timeout: float, timing: Timing, meter: Meter) -> None:
         self.open: set[Connection] = set()
-        self.meter = meter or Meter()
+        self.timing = timing
+        self.meter = meter
         self.now = time.monotonic()
         self._stall_timeout = stall_timeout
         self._blocked: dict[int, Connection] = {}
@@ -58,7 +55,7 @@ class Connections:
         self._epoll = select.epoll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._epoll.fileno(), self._writable)
-        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+        self._sweeper = self._loop.call_later(self.timing.sweep, self._sweep)
 
     async def drain(self, seconds: float) -> None:
         """Tell everyone to go, and wait until they have, for so long at most."""
@@ -114,9 +111,9 @@ class Connections:
                     connection.abort("stalled")
             elif connection.overdue(self.now):
                 connection.abort("deaf")
-            elif connection.wrote_at + HEARTBEAT <= self.now and not connection.closing:
+            elif connection.wrote_at + self.timing.heartbeat <= self.now and not connection.closing:
                 connection.beat()
-        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+        self._sweeper = self._loop.call_later(self.timing.sweep, self._sweep)
 
 
 class Connection(asyncio.Protocol):
@@ -203,7 +200,7 @@ class Connection(asyncio.Protocol):
         self._cause = cause
         self._close_reader()
         self._ending = True
-        self._closing_at = time.monotonic() + _CLOSE_TIMEOUT
+        self._closing_at = time.monotonic() + self._connections.timing.farewell
         self.write(data)
         if not self._rest:
             self.flushed_end()

@@ -8,8 +8,10 @@ from streamhub.config import Config
 from streamhub.hub import Hub
 from streamhub.web.connection import Connections
 from streamhub.web.repeats import Repeats
+from streamhub.web.timing import Timing
 
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+TIMING: web.AppKey[Timing] = web.AppKey("timing", Timing)
 CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
 REPEATS: web.AppKey[Repeats] = web.AppKey("repeats", Repeats)

@@ -14,7 +14,7 @@ from streamhub.page import Page, read_page
 from streamhub.seek import Start
 from streamhub.web.answers import has_already
 from streamhub.web.cursor import next_cursor
-from streamhub.web.keys import CONFIG, HUB, REPEATS
+from streamhub.web.keys import CONFIG, HUB, REPEATS, TIMING
 from streamhub.web.problems import problem
 from streamhub.web.query import filter_of, limit_of, may_wait, names_start, once, start_of
 from streamhub.web.sse import durable_sse
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
-#: A long-poll is answered after this many seconds, come what may.
-LONG_POLL: Final = 20.0
 
 _CACHEABLE: Final = "private, max-age=60, stale-while-revalidate=300"
 
@@ -83,7 +81,7 @@ async def _long_poll(request: web.Request) -> web.Response:
     place = await request.app[HUB].start(stream, start, wait=may_wait(request))
     if place.offset is None:
         start = Start(offset=place.next)
-    deadline = asyncio.get_running_loop().time() + LONG_POLL
+    deadline = asyncio.get_running_loop().time() + request.app[TIMING].long_poll
     while True:
         before = place.channel.look  # what is told while the file is read is not to be missed
         page = await _try_read(request, start, wanted, wait=may_wait(request))

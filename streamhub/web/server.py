@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from streamhub.web.app import DRAIN, drain, make_app
+from streamhub.web.app import drain, make_app
 from streamhub.web.keys import HUB
+from streamhub.web.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,22 +21,23 @@ if TYPE_CHECKING:
 #: Connections that the kernel may hold until they are accepted.
 _BACKLOG: Final = 4096
 _KEEPALIVE: Final = 75.0
+_TIMING: Final = Timing()
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[str]:
+async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str]:
     """Serve within the block; gives the server's URL.
 
     Raises:
         OSError: the address cannot be bound.
     """
-    app = make_app(config)
+    app = make_app(config, timing)
     runner = web.AppRunner(
         app,
         access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
         keepalive_timeout=_KEEPALIVE,
-        shutdown_timeout=DRAIN,
+        shutdown_timeout=timing.drain,
     )
     await runner.setup()
     try:

@@ -16,7 +16,7 @@ from streamhub.seek import parse_start
 from streamhub.web.access import common_headers
 from streamhub.web.connection import Connection, take_over, taken_over
 from streamhub.web.cursor import next_cursor
-from streamhub.web.keys import CONNECTIONS, HUB
+from streamhub.web.keys import CONNECTIONS, HUB, TIMING
 from streamhub.web.query import filter_of, may_wait, start_of
 from streamhub.wire import compact, durable_events, sse_comment, sse_event, sse_lines
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from streamhub.stream import Look
 
 _R = TypeVar("_R", bound="_EventReader")
-
-#: Durable Streams over SSE ends after so many seconds, so that caches can collapse readers.
-ROTATION: Final = 60.0
 
 _HEADERS: Final = {
     "Content-Type": "text/event-stream",
@@ -145,7 +142,7 @@ async def durable_sse(request: web.Request) -> web.StreamResponse:
     reader = _open(request, _DurableReader, first)
     if reader is not None:
         reader.follow(place, encode, wanted)
-        request.app[CONNECTIONS].expire(reader.connection, ROTATION)
+        request.app[CONNECTIONS].expire(reader.connection, request.app[TIMING].rotation)
         reader.pump()
     return taken_over(200)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streamhub.inbound import MAX_MESSAGE, NORMAL, PROTOCOL_ERROR, TOO_BIG
 from streamhub.web.api.parameters import FILTERS, PARAMETERS, START, query_schema
-from streamhub.web.sse import ROTATION
+from streamhub.web.timing import Timing
 from streamhub.web.websocket import DELETED, GOING_AWAY, INBOUND_DATA, REPLACED
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ CHANNELS: Final[dict[str, Channel]] = {
     "durableEvents": Channel(
         "/v1/stream/{id}",
         "http",
-        f"Durable Streams as server-sent events, with `live=sse`: for about {ROTATION:.0f} s, to be asked for again.",
+        f"Durable Streams as server-sent events, with `live=sse`: for about {Timing.rotation:.0f} s, then asked for again.",
         ("live", *START, *FILTERS, "wait", "cursor"),
         ("data", "control"),
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streamhub.inbound import MAX_MESSAGE, TOO_BIG
 from streamhub.web.api import examples as example
 from streamhub.web.api.schemas import ref
-from streamhub.web.connection import HEARTBEAT
+from streamhub.web.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ MESSAGES: Final[dict[str, Message]] = {
         },
     ),
     "heartbeat": Message(
-        f"Nothing else came for {HEARTBEAT:.0f} s: where each stream is to be resumed.",
+        f"Nothing else came for {Timing.heartbeat:.0f} s: where each stream is to be resumed.",
         ref("HeartbeatMessage"),
         {"type": "heartbeat", "next": {example.STREAM: example.SECOND}, "time": "2026-01-01T12:00:17.000000Z"},
     ),

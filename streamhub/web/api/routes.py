@@ -9,8 +9,8 @@ from streamhub.web.api import examples as example
 from streamhub.web.api.answers import Answer, Content
 from streamhub.web.api.parameters import FILTERS, HANDSHAKE, START
 from streamhub.web.api.schemas import ref
-from streamhub.web.polling import JSON, LONG_POLL, NDJSON
-from streamhub.web.sse import ROTATION
+from streamhub.web.polling import JSON, NDJSON
+from streamhub.web.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ ROUTES: Final[dict[str, Route]] = {
             {
                 200: Answer("Events, and where to read on.", (*_STATE, "ETag", *_EVENT_STREAM), _POLLED),
                 204: Answer(
-                    f"A long-poll is over: nothing came for {LONG_POLL:.0f} s, or nothing ever will.",
+                    f"A long-poll is over: nothing came for {Timing.long_poll:.0f} s, or nothing ever will.",
                     (*_STATE, "Cache-Control"),
                 ),
                 304: Answer("The client has it already.", (*_STATE, "ETag", "Cache-Control")),
@@ -132,7 +132,7 @@ ROUTES: Final[dict[str, Route]] = {
         ),
         "The read side of the Durable Streams protocol, in JSON mode. One answer holds a bounded piece: read on from "
         "`Stream-Next-Offset` until `Stream-Up-To-Date`. With `Accept: application/x-ndjson` it holds the file's own "
-        f"lines. Server-sent events (`live=sse`) end after about {ROTATION:.0f} s, to be asked for again.",
+        f"lines. Server-sent events (`live=sse`) end after about {Timing.rotation:.0f} s, to be asked for again.",
     ),
     "/v1/stream/{id}/ws": Route(
         "StreamSocket",
