@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from streamhub.meter import Meter
@@ -66,10 +66,11 @@ class Cursor:
         wanted: which lines.
         position: the byte it stands at, unless it stands at the tail.
         offset: where it is to begin once the stream reaches that far (a copy that lags); None once it has begun.
+        epoch: the channel's, when the place was found.
         group: the cursors at the tail, or of those that wait, that it is in; None while it is behind.
     """
 
-    __slots__ = ("channel", "encode", "group", "offset", "position", "reader", "wanted")
+    __slots__ = ("channel", "encode", "epoch", "group", "offset", "position", "reader", "wanted")
 
     def __init__(self, reader: CursorOwner, place: Place, encode: Encoder, wanted: Filter) -> None:
         self.channel = place.channel
@@ -78,6 +79,7 @@ class Cursor:
         self.wanted = wanted
         self.position = place.position
         self.offset = place.offset
+        self.epoch = place.epoch
         self.group: set[Cursor] | None = None
 
     @property
@@ -104,11 +106,17 @@ class Place:
         channel: the stream.
         position: the byte.
         offset: the place to wait for, while this copy of the stream lags behind it.
+        epoch: the channel's, when the place was found.
     """
 
     channel: Channel
     position: int = 0
     offset: Offset | None = None
+    epoch: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the epoch."""
+        object.__setattr__(self, "epoch", self.channel.epoch)
 
     @property
     def next(self) -> Offset:
@@ -136,6 +144,7 @@ class Channel:
         stream: the stream's id.
         meter: where it counts what it hands out.
         look: where it stands, as far as readers were told; None while there is no such stream.
+        epoch: how many times it was cut, replaced or deleted.
         cursors: everyone in it.
         waiters: those who wait for a change without a cursor (long-polls).
         seen_at: when the last change was seen in the file, on the monotonic clock.
@@ -146,6 +155,7 @@ class Channel:
         self.stream = stream
         self.meter = meter or Meter()
         self.look: Look | None = None
+        self.epoch = 0
         self.cursors: set[Cursor] = set()
         self.waiters: set[asyncio.Future[None]] = set()
         self.seen_at = 0.0
@@ -171,6 +181,9 @@ class Channel:
         It comes to stand at the tail, or waits for its stream to come that far, or is told the end.
         """
         look = self.look
+        if cursor.epoch != self.epoch:  # its place was found in a file that is no more
+            self.reset(cursor, None if look is None else look.earliest)
+            return True
         if look is None or not self._begun(cursor, look):
             if cursor in self.cursors:
                 self._stand(cursor, self._waiting)
@@ -211,6 +224,7 @@ class Channel:
     def replaced(self, look: Look | None) -> None:
         """The file was cut or replaced, or deleted (None): whoever was in it stands nowhere any more."""
         self.look = look
+        self.epoch += 1
         self.release()
         for cursor in list(self.cursors):
             self.reset(cursor, None if look is None else look.earliest)

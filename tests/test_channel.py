@@ -289,6 +289,19 @@ def test_who_waits_for_a_copy_of_another_generation_is_reset(growing: Growing) -
     assert not growing.channel.cursors
 
 
+@pytest.mark.parametrize("new", [look(300, generation="ffffffff"), None])
+def test_a_place_in_a_file_that_is_no_more_is_no_place(growing: Growing, new: Look | None) -> None:
+    """Between finding its place and taking it (others of a socket had to be looked up) a reader's file was replaced."""
+    reader = Told(growing.history, sink := Sink())
+    place = Place(growing.channel, 50)
+    growing.channel.replaced(new)
+    reader.follow(place, newlined)
+    reader.pump()
+    assert reader.told == [("reset", new and new.earliest)]
+    assert sink.taken == b""
+    assert not growing.channel.cursors
+
+
 def test_nothing_is_left_of_those_who_leave(growing: Growing) -> None:
     """Closed readers, their forms and their filters are forgotten."""
     readers = [growing.join(Sink(), newlined, Filter(contains=str(i)))[0] for i in range(5)]
