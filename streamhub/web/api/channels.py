@@ -109,7 +109,7 @@ CHANNELS: Final[dict[str, Channel]] = {
     "durableEvents": Channel(
         "/v1/stream/{id}",
         "http",
-        f"Durable Streams as server-sent events, with `live=sse`: for about {Timing.rotation:.0f} s, then asked for again.",
+        f"Durable Streams as server-sent events (`live=sse`): for about {Timing.rotation:.0f} s, then asked for again.",
         ("live", *START, *FILTERS, "wait", "cursor"),
         ("data", "control"),
     ),
