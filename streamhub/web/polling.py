@@ -54,12 +54,13 @@ async def _head(request: web.Request) -> web.Response:
 
 
 async def _catch_up(request: web.Request) -> web.Response:
-    start = start_of(request)
-    if start.now:
-        look, position = await request.app[HUB].locate(request.match_info["id"], start)
-        return _answer(request, start, Page(look, position, position))
+    start, wanted = start_of(request), filter_of(request, until=True)
     try:
-        page = await _read(request, start, filter_of(request, until=True))
+        if start.now:
+            look, tail = await request.app[HUB].locate(request.match_info["id"], start)
+            page = Page(look, tail, tail)
+        else:
+            page = await _read(request, start, wanted)
     except StreamNotFoundError:
         if not may_wait(request):
             raise
