@@ -160,7 +160,10 @@ class Hub:
             except (StreamNotFoundError, OffsetAheadError):
                 if not wait:
                     raise
-                return Place(await self.channel(stream), offset=None if start.at_beginning else start.offset)
+                channel = await self.channel(stream)
+                if channel.look is not None:
+                    await self.poll(channel)  # nobody is to wait in a file that was deleted
+                return Place(channel, offset=None if start.at_beginning else start.offset)
             place = await self._place(stream, look, position)
         place.channel.looked_at = time.monotonic()
         return place

@@ -53,3 +53,20 @@ async def test_a_stream_that_is_not_there_is_not_found_though_others_wait_for_it
         )
         async with waiting, other:
             assert (waiting.status, other.status) == (101, 404)
+
+
+async def test_who_waits_for_a_stream_that_was_just_deleted_gets_the_next_one(tmp_path: Path) -> None:
+    """The server may not have noticed yet that the file is gone: its lines are given to nobody any more."""
+    async with served(tmp_path, poll_floor=0.2, poll_ceiling=0.2) as server:
+        with Stream(tmp_path) as stream:
+            stream.line(1)
+        early, late = PlainWebSocket(server.url, ("s",)), PlainWebSocket(server.url, ("s",), "tail=5", options="wait=1")
+        async with early:
+            await early.until(lambda: len(early.log.lines) == 1)
+            stream.path.unlink()
+            async with late:
+                with Stream(tmp_path) as stream:
+                    line = stream.line(2)
+                    await late.until(lambda: bool(late.log.lines))
+            assert (late.log.lines, late.log.told) == ([line], None)
+            await early.until(lambda: early.log.told is not None)
