@@ -38,6 +38,10 @@ _log = logging.getLogger("streamhub.hub")
 _LINGER: Final = 10.0
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
+#: A fan-out that takes long is followed by a rest of this share of its time, of so many ticks at the most: what
+#: comes meanwhile goes out in one write, and a crowd of clients costs no more than they can take in.
+_REST_SHARE: Final = 0.5
+_REST_TICKS: Final = 2
 #: So many streams' longest tails are remembered.
 _REMEMBERED: Final = 100_000
 _READ_THREADS: Final = 4
@@ -74,6 +78,7 @@ class Hub:
         self._idle_since: dict[Channel, float] = {}
         self._linger = linger
         self._sweep_at = 0.0
+        self._rested_at = 0.0
         self._seen: OrderedDict[str, Offset] = OrderedDict()
         self._name_watchers: set[Callable[[dict[str, int]], None]] = set()
         self._names: dict[str, int] = {}
@@ -249,7 +254,8 @@ class Hub:
         if due < math.inf:
             floor = self.config.poll_floor
             self._timer_at = due
-            self._timer = asyncio.get_running_loop().call_at(math.ceil(due / floor) * floor, self._tick)
+            tick = max(math.ceil(due / floor) * floor, self._rested_at)
+            self._timer = asyncio.get_running_loop().call_at(tick, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -288,11 +294,14 @@ class Hub:
         if error is not None:
             _log.error("polling failed, will try again", exc_info=error)
             return
+        began = time.monotonic()
         for tail, change in poll.result():
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
                 channel.seen_at = tail.active
                 self._tell_channel(channel, change)
+        told = time.monotonic()
+        self._rested_at = told + min(_REST_SHARE * (told - began), _REST_TICKS * self.config.poll_floor)
 
     def _tell_channel(self, channel: Channel, change: Change) -> None:
         match change:
