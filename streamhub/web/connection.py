@@ -106,12 +106,11 @@ class Connections:
     def _sweep(self) -> None:
         self.now = time.monotonic()
         for connection in list(self.open):
-            if connection.blocked:
-                if connection.stalled(self.now, self._stall_timeout):
-                    connection.abort("stalled")
-            elif connection.overdue(self.now):
-                connection.abort("deaf")
-            elif connection.wrote_at + self.timing.heartbeat <= self.now and not connection.closing:
+            if connection.blocked or connection.closing:
+                cause = connection.given_up(self.now, self._stall_timeout, self.timing.farewell)
+                if cause:
+                    connection.abort(cause)
+            elif connection.wrote_at + self.timing.heartbeat <= self.now:
                 connection.beat()
         self._sweeper = self._loop.call_later(self.timing.sweep, self._sweep)
 
@@ -128,7 +127,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_cause",
-        "_closing_at",
         "_connections",
         "_direct",
         "_ending",
@@ -151,7 +149,6 @@ class Connection(asyncio.Protocol):
         self._rest: list[memoryview] = []
         self._ending = False
         self._cause = "left"  # unless we end it: the client did
-        self._closing_at = 0.0
         self._progress = (0, 0.0)
         self._on_lost: Callable[[], None] | None = None
         sock = transport.get_extra_info("socket")
@@ -200,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._cause = cause
         self._close_reader()
         self._ending = True
-        self._closing_at = time.monotonic() + self._connections.timing.farewell
+        self._progress = (0, 0.0)
         self.write(data)
         if not self._rest:
             self.flushed_end()
@@ -250,19 +247,21 @@ class Connection(asyncio.Protocol):
         self._progress = (0, 0.0)
         self._go_on()
 
-    def stalled(self, now: float, seconds: float) -> bool:
-        """Whether the peer has taken nothing at all for so long though there is something for it."""
+    def given_up(self, now: float, stall_timeout: float, farewell: float) -> str:
+        """Why it is to be cut; empty as long as it is not.
+
+        ``stalled``: there is something for the peer, and it has taken nothing at all for so long. ``deaf``: it has
+        taken everything, the end too, and does not hang up. Called again and again while blocked, or ending.
+        """
         # The kernel turns writable in large steps: what it still holds tells whether the peer moves.
         waiting = sum(map(len, self._rest)) + self._transport.get_write_buffer_size() + _unsent(self.fd)
         before, since = self._progress
         if before != waiting or not since:
             self._progress = (waiting, now)
-            return False
-        return now - since >= seconds
-
-    def overdue(self, now: float) -> bool:
-        """Whether it has been told the end, and does not hang up."""
-        return bool(self._closing_at) and now > self._closing_at
+            return ""
+        if waiting:
+            return "stalled" if now - since >= stall_timeout else ""
+        return "deaf" if self._ending and now - since >= farewell else ""
 
     def pause_writing(self) -> None:
         """The transport's buffer is full (TLS)."""
@@ -327,6 +326,7 @@ def take_over(
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
     protocol.transport = None
+    transport.resume_reading()  # aiohttp may have paused over a body that nobody reads
     connection = make(transport)
     transport.set_protocol(connection)
     protocol.connection_lost(None)

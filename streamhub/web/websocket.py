@@ -104,10 +104,10 @@ class WebSocket(Connection):
     def _hang_up(self, code: int) -> None:
         """The client closes: answer, if it is not an answer itself, and end."""
         self._hung_up = True
-        if self.closing:
-            super().flushed_end()
-        else:
+        if not self.closing:
             self.finish(close_frame(code, ""), "left")
+        elif not self.blocked:  # else once what it is still to hear is out
+            super().flushed_end()
 
     def _go_on(self) -> None:
         self._answer_ping()
