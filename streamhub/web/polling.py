@@ -54,6 +54,9 @@ async def _head(request: web.Request) -> web.Response:
 
 
 async def _catch_up(request: web.Request) -> web.Response:
+    refusal = _refuse_loop(request)
+    if refusal is not None:
+        return refusal
     start, wanted = start_of(request), filter_of(request, until=True)
     try:
         if start.now:
@@ -67,17 +70,16 @@ async def _catch_up(request: web.Request) -> web.Response:
         if start.offset not in {None, ZERO}:
             raise OffsetAheadError(f"offset {start.offset} is of a stream that is not here yet: try again") from None
         return _nothing_yet(request)
+    if page.closed and not page.lines:
+        _note_end(request)
     return _answer(request, start, page)
 
 
 async def _long_poll(request: web.Request) -> web.Response:
+    refusal = _refuse_loop(request)
+    if refusal is not None:
+        return refusal
     stream, start = request.match_info["id"], start_of(request)
-    asker = (request.remote, stream, start)
-    refused = request.app[REPEATS].refused_for(asker)
-    if refused:
-        return problem(
-            429, "this stream is closed and nothing will follow this offset: stop asking", {"Retry-After": str(refused)}
-        )
     wanted = filter_of(request, until=True)
     place = await request.app[HUB].start(stream, start, wait=may_wait(request))
     if place.offset is None:
@@ -92,11 +94,29 @@ async def _long_poll(request: web.Request) -> web.Response:
             start = Start(offset=page.next)
         remaining = deadline - asyncio.get_running_loop().time()
         if page is not None and page.closed:
-            request.app[REPEATS].answered(asker)
+            _note_end(request)
         if remaining <= 0 or request.app[HUB].draining or (page is not None and page.closed):
-            return _no_content(request, page)
+            searching = page is not None and not page.up_to_date  # filters let nothing through so far
+            return _answer(request, start, page) if page is not None and searching else _no_content(request, page)
         if page is None or page.up_to_date:
             await place.channel.changed(before, remaining)
+
+
+def _asker(request: web.Request) -> tuple[str | None, str, str | None]:
+    return request.remote, request.match_info["id"], request.query.get("offset")
+
+
+def _refuse_loop(request: web.Request) -> web.Response | None:
+    """Refuse who was told again and again that a closed stream has no more, before it costs a look at the file."""
+    seconds = request.app[REPEATS].refused_for(_asker(request))
+    if not seconds:
+        return None
+    detail = "this stream is closed and nothing will follow this offset: stop asking"
+    return problem(429, detail, {"Retry-After": str(seconds)})
+
+
+def _note_end(request: web.Request) -> None:
+    request.app[REPEATS].answered(_asker(request))
 
 
 async def _try_read(request: web.Request, start: Start, wanted: Filter, *, wait: bool) -> Page | None:
