@@ -1,18 +1,12 @@
-"""The hub: watches streams for those who read them, and tells their channels what happened.
-
-Polling runs in a thread of its own, one batched call a tick, so that a slow disk stalls no socket; ticks lie on
-an absolute grid, since sleeping after the fan-out would add its duration to the period. Belongs to one event loop.
-"""
+"""The hub: watches streams for those who read them, and tells their channels what happened."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from streamhub.channel import Channel, Place
 from streamhub.errors import OffsetAheadError, StreamNotFoundError
@@ -20,6 +14,7 @@ from streamhub.folder import Folder
 from streamhub.history import History
 from streamhub.meter import Meter
 from streamhub.offset import NO_GENERATION, Offset
+from streamhub.poller import Poller
 from streamhub.seek import Start, locate
 from streamhub.stream import StreamFile
 from streamhub.tail import Appeared, Change, Gone, Grew, Replaced
@@ -32,23 +27,17 @@ if TYPE_CHECKING:
     from streamhub.stream import Look
     from streamhub.tail import Tail
 
-_log = logging.getLogger("streamhub.hub")
-
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
-#: A fan-out that takes long is followed by a rest of this share of its time, of so many ticks at the most: what
-#: comes meanwhile goes out in one write, and a crowd of clients costs no more than they can take in.
-_REST_SHARE: Final = 0.5
-_REST_TICKS: Final = 2
 #: So many streams' longest tails are remembered.
 _REMEMBERED: Final = 100_000
 _READ_THREADS: Final = 4
 
 
 class Hub:
-    """The streams of a folder, as live channels.
+    """The streams of a folder, as live channels. Belongs to one event loop.
 
     Args:
         config: the server's settings.
@@ -66,11 +55,11 @@ class Hub:
         self.config = config
         self.folder = Folder(config.directory)
         self._readers = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="streamhub-read")
-        self._poller = ThreadPoolExecutor(1, thread_name_prefix="streamhub-poll")
         self.history = History(self.folder, self._readers, max_line=config.max_line)
         self.tailer = Tailer(
             self.folder, max_line=config.max_line, floor=config.poll_floor, ceiling=config.poll_ceiling
         )
+        self._poller = Poller(self.tailer, floor=config.poll_floor, tell=self._tell, rest=self._unwatch_idle)
         self.meter = Meter()
         self.channels: dict[str, Channel] = {}
         self._watches: dict[Channel, asyncio.Future[None]] = {}
@@ -78,14 +67,7 @@ class Hub:
         self._idle_since: dict[Channel, float] = {}
         self._linger = linger
         self._sweep_at = 0.0
-        self._rested_at = 0.0
         self._seen: OrderedDict[str, Offset] = OrderedDict()
-        self._name_watchers: set[Callable[[dict[str, int]], None]] = set()
-        self._names: dict[str, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
-        self._polling = False
-        self._closed = False
         self.draining = False
 
     def drain(self) -> None:
@@ -96,12 +78,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop polling and give everything back. Readers are to be closed before."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._poller, self.tailer.close)
-        self._poller.shutdown(wait=False)
+        await self._poller.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self.folder.close()
 
@@ -188,7 +165,7 @@ class Hub:
         """Look at one stream now, and tell its readers."""
         tail = self._tails.get(channel)
         if tail is not None:
-            await self._polled(self.tailer.poll, tail)
+            await self._poller.look(self.tailer.poll, tail)
 
     def seen(self, stream: str) -> Offset | None:
         """The longest tail this host has seen of a stream, in its newest generation."""
@@ -206,19 +183,15 @@ class Hub:
 
     def watch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
         """Have the ids in the folder told, now and whenever one comes."""
-        self._name_watchers.add(tell)
-        self._names = {}  # so that the next tick tells those that there are
-        self._schedule()
+        self._poller.watch_names(tell)
 
     def unwatch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
         """Take :meth:`watch_names` back."""
-        self._name_watchers.discard(tell)
+        self._poller.unwatch_names(tell)
 
     async def _watch(self, channel: Channel) -> None:
         try:
-            tail, look = await asyncio.get_running_loop().run_in_executor(
-                self._poller, self._start_watch, channel.stream
-            )
+            tail, look = await self._poller.run(self._start_watch, channel.stream)
         except BaseException:
             self.channels.pop(channel.stream, None)
             raise
@@ -228,7 +201,7 @@ class Hub:
         channel.look = look
         if look is not None:
             self.note(channel.stream, look)
-        self._schedule()
+        self._poller.schedule()
 
     def _start_watch(self, stream: str) -> tuple[Tail, Look | None]:
         tail = self.tailer.watch(stream)
@@ -239,69 +212,12 @@ class Hub:
             look = file.look()
             return look, locate(file, look, start, self._seen.get(stream))
 
-    def _schedule(self) -> None:
-        """Set the timer to the next tick at which something is due."""
-        if self._polling or self._closed:
-            return
-        due = math.inf if self.tailer.next_due is None else self.tailer.next_due
-        if self._name_watchers:
-            due = min(due, self.tailer.next_scan)
-        if self._timer is not None and self._timer_at <= due < math.inf:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if due < math.inf:
-            floor = self.config.poll_floor
-            self._timer_at = due
-            tick = max(math.ceil(due / floor) * floor, self._rested_at)
-            self._timer = asyncio.get_running_loop().call_at(tick, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._polling = True
-        self._polled(self._poll_due).add_done_callback(self._ticked)
-
-    def _ticked(self, _poll: asyncio.Future[Any]) -> None:
-        self._polling = False
-        if self._closed:
-            return
-        if self._names is not self.tailer.names:
-            self._names = self.tailer.names
-            for tell in list(self._name_watchers):
-                tell(self._names)
-        self._unwatch_idle()
-        self._schedule()
-
-    def _poll_due(self) -> list[tuple[Tail, Change]]:
-        changes = self.tailer.poll_due()
-        try:
-            return changes + self.tailer.scan()
-        except OSError as error:
-            _log.warning("cannot read the folder %s, will try again: %s", self.folder.path, error)
-            return changes
-
-    def _polled(self, poll: Callable[..., list[tuple[Tail, Change]]], *args: Tail) -> asyncio.Future[Any]:
-        """Run a poll in its thread. What it found is told before anybody who awaits it goes on, in order."""
-        future = asyncio.get_running_loop().run_in_executor(self._poller, poll, *args)
-        future.add_done_callback(self._tell)
-        return future
-
-    def _tell(self, poll: asyncio.Future[list[tuple[Tail, Change]]]) -> None:
-        if poll.cancelled() or self._closed:
-            return
-        error = poll.exception()
-        if error is not None:
-            _log.error("polling failed, will try again", exc_info=error)
-            return
-        began = time.monotonic()
-        for tail, change in poll.result():
+    def _tell(self, changes: list[tuple[Tail, Change]]) -> None:
+        for tail, change in changes:
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
                 channel.seen_at = tail.active
                 self._tell_channel(channel, change)
-        told = time.monotonic()
-        self._rested_at = told + min(_REST_SHARE * (told - began), _REST_TICKS * self.config.poll_floor)
 
     def _tell_channel(self, channel: Channel, change: Change) -> None:
         match change:
@@ -328,6 +244,6 @@ class Hub:
             if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + self._linger:
                 del self._idle_since[channel], self.channels[channel.stream]
                 self.history.forget(channel.stream)
-                self._poller.submit(self.tailer.unwatch, self._tails.pop(channel))
+                self._poller.run(self.tailer.unwatch, self._tails.pop(channel))
         for channel in [channel for channel in self._idle_since if channel.watched]:
             del self._idle_since[channel]

@@ -40,7 +40,7 @@ LAYERS = {
     # What a stream, or a folder of them, holds at large.
     "survey": Layer("ends tally catalog summary", "errors names lines stream", "msgspec"),
     "tailer": Layer("tail tailer", "errors names lines stream"),
-    "hub": Layer("channel history reader hub", "errors names lines stream tailer", "aiofiles"),
+    "hub": Layer("channel history reader poller hub", "errors names lines stream tailer", "aiofiles"),
     "web": Layer(
         "web web.*",
         "errors names schema lines stream survey tailer hub",
