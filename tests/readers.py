@@ -6,7 +6,6 @@ A reader keeps what it was given as *sessions*: what one connection, or one resp
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +32,8 @@ class Session:
         opened_at: the owner's clock when it was settled which file is read; None as long as it is not.
         lines: what came.
         offset: where to resume, as far as it was said.
-        told: what was said last: ``end``, ``reset`` (or the offset was refused), ``deleted``, ``lost``.
+        told: what was said last: ``end``, ``reset`` (or the offset was refused), ``deleted``, ``lost``; ``refused``
+            when it was one of several streams that were asked for at once, any of which may be the reason.
     """
 
     stream: str
@@ -163,11 +163,10 @@ class Reader(ABC):
         await until(holds, seconds)
 
     async def leave(self) -> None:
-        """Hang up."""
+        """Hang up. What went wrong before is for :meth:`fail` to raise."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait((self._task,))
 
     async def __aenter__(self) -> Self:
         await self.join()
@@ -175,6 +174,7 @@ class Reader(ABC):
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.leave()
+        self.fail()
 
     @abstractmethod
     async def ask(self) -> None:

@@ -14,6 +14,8 @@ import aiohttp
 from tests.readers import Reader, Session
 from tests.wires import CLOSE, TEXT, Event, Events, Frames, Wire, elements
 
+#: Where an empty stream stands, and one that is waited for.
+ZERO = "00000000_0000000000000000"
 _CLOSED = {1000: "end", 4410: "reset", 4404: "deleted"}
 
 
@@ -138,6 +140,11 @@ class Multiplexed(_Streaming):
     def headers(self) -> dict[str, str]:
         return handshake()
 
+    def refused(self, session: Session, status: int) -> None:
+        super().refused(session, status)
+        if len(self.logs) > 1:
+            session.told = "refused"
+
     def feed(self, data: bytes) -> bytes | None:
         for opcode, payload in self._frames.feed(data):
             if opcode == TEXT:
@@ -255,9 +262,10 @@ class DurableEventStream(_Streaming):
             else:
                 assert event.name == "control", f"{self!r} got {event}"
                 control = json.loads(event.data)
-                self.opened(session)
                 session.lines += self._data
                 session.offset = control["streamNextOffset"]
+                if session.offset != ZERO:  # else the stream may still be waited for
+                    self.opened(session)
                 self._data = []
                 if control.get("streamClosed"):
                     session.told = "end"
@@ -282,7 +290,7 @@ class _Requests(Reader):
         async with self._http.get(f"{self.url}/v1/stream/{stream}?{query}", headers=self.fields()) as answer:
             body = await answer.read()
             if answer.status == 503 and self.waits:
-                session.offset = session.asked.removeprefix("offset=")
+                self.opened(session)
             elif answer.status in {200, 204, 304}:
                 self._take(session, answer, body)
             else:
