@@ -127,12 +127,13 @@ class Hub:
             start.at_beginning
             and channel is not None
             and channel.look is not None
+            and not channel.look.closed  # it may have been reopened since
             and time.monotonic() < channel.looked_at + _FRESH
         ):
             return Place(channel)
         if wait and start.at_beginning:
             channel = await self.channel(stream)
-            if channel.look is None:
+            if channel.look is None or channel.look.closed:
                 await self.poll(channel)
             return Place(channel)
         place: Place | None = None

@@ -193,6 +193,20 @@ async def test_who_waits_finds_a_stream_that_has_just_come(tmp_path: Path) -> No
             assert (await hub.start("s", FROM_BEGINNING, wait=True)).channel.look is not None
 
 
+@pytest.mark.parametrize("wait", [False, True])
+async def test_who_comes_after_a_foreign_line_finds_the_stream_open(tmp_path: Path, wait: bool) -> None:
+    """A closed stream that was written to a moment ago is open, though others have just read to its end."""
+    async with hub_of(tmp_path, ceiling=60) as hub:
+        with Stream(tmp_path) as stream:
+            stream.final()
+            told, _ = follow(hub, await hub.start("s", FROM_BEGINNING, wait=wait))
+            await until(lambda: bool(told.told))
+            stream.line(1)
+            reader, sink = follow(hub, await hub.start("s", FROM_BEGINNING, wait=wait))
+            await until(lambda: sink.taken == stream.path.read_bytes())
+            assert reader.told == []
+
+
 async def test_a_burst_is_not_given_to_who_starts_after_it(tmp_path: Path) -> None:
     """More was written than one poll takes in: who starts at its end waits for that end, and gets what follows."""
     async with hub_of(tmp_path, floor=0.1, ceiling=60) as hub:

@@ -7,6 +7,8 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aiohttp import HttpVersion11
+
 from streamhub.deflate import Deflated, negotiate
 from streamhub.inbound import NO_STATUS, NORMAL, PROTOCOL_ERROR, Breach, Closed, Data, Inbound, Ping
 from streamhub.reader import Reader
@@ -161,9 +163,8 @@ async def plain_websocket(request: web.Request) -> web.StreamResponse:
 def handshake_refusal(request: web.Request) -> web.Response | None:
     """Why a request is no WebSocket handshake (RFC 6455 section 4.2.1); None when it is one."""
     headers = request.headers
-    upgrades = {token.strip().lower() for token in headers.get("Upgrade", "").split(",")}
-    connection = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
-    if "websocket" not in upgrades or "upgrade" not in connection or request.method != "GET":
+    asks = "websocket" in _listed(request, "Upgrade") and "upgrade" in _listed(request, "Connection")
+    if not asks or request.method != "GET" or request.version < HttpVersion11:
         asked = {"Upgrade": "websocket", "Connection": "Upgrade"}
         return problem(
             426, "this is a WebSocket: connect with ws:// or wss://, or poll the stream's own address", asked
@@ -177,14 +178,19 @@ def handshake_refusal(request: web.Request) -> web.Response | None:
     return None if valid else problem(400, "Sec-WebSocket-Key is not 16 bytes in base64")
 
 
+def _listed(request: web.Request, name: str, *, fold: bool = True) -> set[str]:
+    """The members of a list field, over all its lines; in lower case unless told otherwise."""
+    members = {member.strip() for line in request.headers.getall(name, []) for member in line.split(",")}
+    return {member.lower() for member in members} if fold else members
+
+
 def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
     """Switch protocols; None when the client has gone."""
     connections, config = request.app[CONNECTIONS], request.app[CONFIG]
     key = request.headers["Sec-WebSocket-Key"].encode()
     accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest()).decode()
     headers: dict[str, Any] = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
-    offered = {token.strip() for token in request.headers.get("Sec-WebSocket-Protocol", "").split(",")}
-    if _SUBPROTOCOL in offered:
+    if _SUBPROTOCOL in _listed(request, "Sec-WebSocket-Protocol", fold=False):
         headers["Sec-WebSocket-Protocol"] = _SUBPROTOCOL
     offers = request.headers.getall("Sec-WebSocket-Extensions", [])
     window_bits, extension = (config.compress and negotiate(",".join(offers))) or (0, "")
