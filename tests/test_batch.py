@@ -93,7 +93,7 @@ json_texts = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(text=json_texts, cut=st.one_of(st.none(), st.integers(0, 40)), wrap=st.booleans())
 @example(text='"\\ud800"', cut=None, wrap=True)
 def test_fault_of_near_json(text: str, cut: int | None, wrap: bool) -> None:
@@ -102,7 +102,7 @@ def test_fault_of_near_json(text: str, cut: int | None, wrap: bool) -> None:
     assert fault_of(line, MIB) == naive.fault(line, MIB)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60).map(lambda noise: noise.replace(b"\n", b"")))
 def test_fault_of_noise(line: bytes) -> None:
     """Noise is judged as by Python's own parsers, whatever the bytes."""
@@ -130,7 +130,7 @@ def test_malformed_line_costs_only_itself() -> None:
 # --- Batches ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=files(), max_line=st.sampled_from([0, 2, 20, 100, 4096, MIB]), start=st.integers(0, 2**40))
 @example(data=b"\n\n\n", max_line=MIB, start=0)
 @example(data=b"{}\n\n", max_line=MIB, start=0)

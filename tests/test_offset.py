@@ -124,3 +124,24 @@ def test_known_generations() -> None:
     assert generation_of(b"{}") == "44136fa3"
     assert generation_of(b"x" * 4096) == generation_of(b"x" * 5000)
     assert generation_of(b"{}\r") != generation_of(b"{}")
+
+
+class Digest:
+    """A hash that begins with some digits: no line is known whose real one begins with eight zeros."""
+
+    def __init__(self, digits: str) -> None:
+        self.digits = digits
+
+    def hexdigest(self) -> str:
+        """The digits, and then as many as a SHA-256 has."""
+        return self.digits.ljust(64, "f")
+
+
+@pytest.mark.parametrize(
+    ("digits", "generation"),
+    [("00000000", "00000001"), ("00000001", "00000001"), ("0000000f", "0000000f"), ("10000000", "10000000")],
+)
+def test_generation_of_zeros(monkeypatch: pytest.MonkeyPatch, digits: str, generation: str) -> None:
+    """A first line whose hash begins with zeros is not taken for an empty stream's."""
+    monkeypatch.setattr(hashlib, "sha256", lambda _line: Digest(digits))
+    assert generation_of(b"{}") == generation

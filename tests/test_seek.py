@@ -99,7 +99,7 @@ def test_no_count(text: str) -> None:
 # --- Offsets ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(data=files(12), choose=st.randoms(use_true_random=False))
 def test_locate_offset(data: bytes, choose: Random) -> None:
     """An offset is a place between two lines of this very file, or refused: 400 inside a line, 503 past the tail."""
@@ -186,7 +186,7 @@ def test_offset_in_empty_stream(torn: bytes) -> None:
 # --- The last lines -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(data=files(), count=st.integers(0, 50))
 @example(data=b"\n\n\n", count=1)
 @example(data=b"\n\n{}\n", count=1)
@@ -293,7 +293,7 @@ def timed_files(draw: st.DrawFn, *, ordered: bool) -> tuple[bytes, list[float]]:
     return b"".join(part + b"\n" for part in parts) + draw(st.sampled_from([b"", event(now + 99), b"{"])), times
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(timed_files(ordered=True), st.floats(-2, 700))
 def test_since(made: tuple[bytes, list[float]], anywhen: float) -> None:
     """In a file in order it is the first line at or after the time, to the microsecond, whatever stands between."""
@@ -305,7 +305,7 @@ def test_since(made: tuple[bytes, list[float]], anywhen: float) -> None:
             assert first_since(file, model.tail, since) == model.first(since)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(timed_files(ordered=False), st.floats(-2, 22))
 def test_since_out_of_order(made: tuple[bytes, list[float]], anywhen: float) -> None:
     """In a file out of order it is a line at or after the time whose predecessor is before it."""
@@ -317,7 +317,7 @@ def test_since_out_of_order(made: tuple[bytes, list[float]], anywhen: float) -> 
             assert model.allows(first_since(file, model.tail, since), since)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     size=st.integers(60, 400),
     each=st.integers(1, 700),

@@ -60,7 +60,7 @@ def read_on(file: StreamFile, start: int, stop: int, room: int, *, cells: bool) 
 # --- Looking ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=files(12), max_line=max_lines)
 @example(data=FINAL + b"\n" + b"\n" * 5000, max_line=1024)
 @example(data=padded(500) + b"\n" + FINAL + b"\n\n\n", max_line=len(FINAL))
@@ -150,7 +150,7 @@ def test_generation_of_long_first_lines() -> None:
 # --- Reading ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=files(), max_line=max_lines, room=rooms, cells=st.booleans(), choose=st.randoms(use_true_random=False))
 def test_read(data: bytes, max_line: int, room: int, cells: bool, choose: Random) -> None:
     """From any line start, with any room, reads put together are the model's lines: none lost, none twice."""
@@ -161,7 +161,7 @@ def test_read(data: bytes, max_line: int, room: int, cells: bool, choose: Random
         check(data, max_line, read_on(file, start, tail, room, cells=cells), start)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     sizes=st.lists(
         st.one_of(
@@ -195,7 +195,7 @@ def test_read_plain_file(room: int, max_line: int, cells: bool) -> None:
     assert sum(batch.malformed for batch in batches) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes=st.lists(st.integers(8, 500), min_size=1, max_size=30), room=st.integers(1, 2000))
 def test_read_fits_room(sizes: list[int], room: int) -> None:
     """A read answers no more than there is room for, unless its only line is longer than that."""
@@ -217,7 +217,7 @@ def test_read_stops(sizes: list[int], stop: int) -> None:
             check(data[:end], MIB, read_on(file, 0, end, PIECE_BYTES, cells=cells), 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(sizes=st.lists(st.integers(8, 40_000), min_size=1, max_size=40), start=st.integers(0, 300_000))
 def test_split_cells(sizes: list[int], start: int) -> None:
     """Cells end at the last line end before a multiple of the batch size; a longer line is a cell's last."""
