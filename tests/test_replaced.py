@@ -70,3 +70,16 @@ async def test_who_waits_for_a_stream_that_was_just_deleted_gets_the_next_one(tm
                     await late.until(lambda: bool(late.log.lines))
             assert (late.log.lines, late.log.told) == ([line], None)
             await early.until(lambda: early.log.told is not None)
+
+
+async def test_the_beginning_is_that_of_the_file_that_is_there(tmp_path: Path) -> None:
+    """The server may not have noticed yet that the file was rewritten: to start at the beginning is right always."""
+    async with served(tmp_path, poll_floor=0.2, poll_ceiling=0.2) as server:
+        with Stream(tmp_path) as stream:
+            stream.line(1)
+            async with PlainWebSocket(server.url, ("s",)) as early:
+                os.truncate(stream.path, 0)
+                line = stream.line(20)
+                status, _, body = await server.get("/v1/stream/s?live=long-poll&offset=-1")
+                assert (status, elements(body)) == (200, [line])
+                await early.until(lambda: early.log.told is not None)

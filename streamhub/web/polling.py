@@ -82,7 +82,7 @@ async def _long_poll(request: web.Request) -> web.Response:
     stream, start = request.match_info["id"], start_of(request)
     wanted = filter_of(request, until=True)
     place = await request.app[HUB].start(stream, start, wait=may_wait(request))
-    if place.offset is None:
+    if place.offset is None and not start.at_beginning:  # the beginning is that of whatever file is read
         start = Start(offset=place.next)
     deadline = asyncio.get_running_loop().time() + request.app[TIMING].long_poll
     while True:
