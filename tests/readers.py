@@ -162,6 +162,15 @@ class Reader(ABC):
 
         await until(holds, seconds)
 
+    async def gains(self, count: int) -> None:
+        """Wait until it has so many more lines."""
+        had = len(self.log.lines)
+        await self.until(lambda: len(self.log.lines) >= had + count)
+
+    async def learns(self, seconds: float = 30.0) -> None:
+        """Wait until it is told what became of its stream."""
+        await self.until(lambda: self.log.told is not None, seconds)
+
     async def leave(self) -> None:
         """Hang up. What went wrong before is for :meth:`fail` to raise."""
         if self._task is not None:
