@@ -1,0 +1,202 @@
+"""What is measured with a server and clients."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmark.client import Plan
+from benchmark.events import event, events
+from benchmark.peers import PEERS, Streamhub
+from benchmark.processes import BenchError, Process, Usage, python
+from benchmark.profiling import profiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmark.peer import Peer
+
+    Measure = Callable[["Peer", "Size", Path | None], "Figures"]
+
+#: What a run gives: a name and a figure each.
+Figures = dict[str, float]
+
+#: Events that are handed over with one write in a burst.
+_AT_ONCE: Final = 100
+#: Seconds for which an idle server is watched.
+_WATCH: Final = 5.0
+#: Seconds after which a stream that nobody writes is looked at no more than once a second, and then some.
+_COLD: Final = 20.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is.
+
+    Attributes:
+        clients: how many there are.
+        events: how many each of them gets.
+        rate: events a second; 0: all at once.
+        streams: how many streams there are, in the case of quiet ones.
+    """
+
+    clients: int
+    events: int
+    rate: float = 0.0
+    streams: int = 1
+
+
+class Session:
+    """A server and its clients, connected.
+
+    Attributes:
+        before: what the server had used before they were.
+        connected: what it had used then.
+    """
+
+    def __init__(self, peer: Peer, client: Process, before: Usage) -> None:
+        self._client = client
+        client.line()
+        self.before = before
+        self.connected = peer.process.usage()
+
+    def result(self, size: Size, history: int, live: int) -> dict[str, Any]:
+        """What the clients saw, once they have seen everything.
+
+        Raises:
+            BenchError: it was not that.
+        """
+        tally: dict[str, Any] = json.loads(self._client.line())
+        expected = size.clients * (history + live)
+        if tally["events"] != expected or tally["wrong"] or tally["disordered"] or tally["closed"]:
+            raise BenchError(
+                f"incomplete: {tally['events']} of {expected} events, {tally['wrong']} clients with a wrong count, "
+                f"{tally['disordered']} events out of order, {tally['closed']} connections lost"
+            )
+        return tally
+
+
+@contextlib.contextmanager
+def session(peer: Peer, size: Size, *, history: int, live: int, sample: int) -> Iterator[Session]:
+    """Connect clients to a server."""
+    plan = Plan(
+        port=peer.port,
+        path=peer.path,
+        clients=size.clients,
+        history=history,
+        live=live,
+        sample=sample,
+        ordered=size.streams == 1,
+        sse=peer.sse,
+        opening=peer.opening,
+        opened=peer.opened,
+    )
+    before = peer.process.usage()
+    with Process(python("benchmark.client", json.dumps(asdict(plan))), peer.folder / "client.log") as client:
+        yield Session(peer, client, before)
+
+
+def run(measure: Measure, name: str, size: Size, profile: Path | None) -> Figures:
+    """Start a server, measure, and end it.
+
+    Raises:
+        BenchError: it could not be measured, or something was lost.
+    """
+    with tempfile.TemporaryDirectory(prefix="streamhub-bench-") as folder, PEERS[name](Path(folder)) as peer:
+        return measure(peer, size, profile)
+
+
+def burst(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Everything at once: how many events a second reach the clients."""
+    lines = events(0, size.events, 0)
+    with session(peer, size, history=0, live=size.events, sample=50) as run:
+        with profiled(peer.process.pid, profile):
+            start = time.monotonic_ns()
+            for first in range(0, size.events, _AT_ONCE):
+                peer.publish(lines[first : first + _AT_ONCE])
+            tally = run.result(size, 0, size.events)
+        return {
+            "deliveries_per_s": tally["events"] / (tally["done"] - start) * 1e9,
+            "server_cpu_s": peer.process.usage().cpu_s - run.connected.cpu_s,
+            "client_cpu_s": tally["cpu_s"],
+        }
+
+
+def paced(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """A steady pace: how long an event takes to the clients, and what that costs the server."""
+    with session(peer, size, history=0, live=size.events, sample=10) as run:
+        with profiled(peer.process.pid, profile):
+            _publish_paced(peer, size)
+            tally = run.result(size, 0, size.events)
+        return {
+            **_latencies(tally),
+            "server_cpu_s": peer.process.usage().cpu_s - run.connected.cpu_s,
+            "client_cpu_s": tally["cpu_s"],
+        }
+
+
+def idle(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Clients to whom nothing happens: what each of them holds; then one event to all of them."""
+    with session(peer, size, history=0, live=1, sample=1) as run:
+        with profiled(peer.process.pid, profile):
+            time.sleep(1.0)
+            rss = peer.process.usage().rss
+            start = time.monotonic_ns()
+            peer.publish([event(0, start)])
+            tally = run.result(size, 0, 1)
+        return {
+            "kib_per_client": (rss - run.before.rss) / size.clients / 1024,
+            "last_ms": (tally["done"] - start) / 1e6,
+        }
+
+
+def replay(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Clients that come late, all at once, and read the history."""
+    peer.preload(events(0, size.events, 0))
+    with profiled(peer.process.pid, profile):
+        before = peer.process.usage()
+        with session(peer, size, history=size.events, live=0, sample=50) as run:
+            tally = run.result(size, size.events, 0)
+            after = peer.process.usage()
+    return {
+        "lines_per_s": tally["events"] / (tally["ready"] - tally["started"]) * 1e9,
+        "server_cpu_s": after.cpu_s - before.cpu_s,
+        "grown_mib": (after.rss - before.rss) / 2**20,
+    }
+
+
+def quiet(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Streams that are watched and that nobody writes: what looking at them costs, and when a change is seen."""
+    assert isinstance(peer, Streamhub)
+    for number in range(size.streams):
+        (peer.streams / f"q{number}.jsonl").write_bytes(event(0, 0) + b"\n")
+    with session(peer, size, history=size.streams, live=1, sample=1) as run:
+        time.sleep(_COLD)
+        with profiled(peer.process.pid, profile):
+            before = peer.process.usage()
+            time.sleep(_WATCH)
+            spent = peer.process.usage().cpu_s - before.cpu_s
+        start = time.monotonic_ns()
+        with (peer.streams / f"q{size.streams // 2}.jsonl").open("ab", buffering=0) as stream:
+            stream.write(event(1, start) + b"\n")
+        tally = run.result(size, size.streams, 1)
+        return {"core_percent": 100 * spent / _WATCH, "seen_after_ms": (tally["done"] - start) / 1e6}
+
+
+def _publish_paced(peer: Peer, size: Size) -> None:
+    start = time.monotonic_ns() + 10_000_000
+    for seq in range(size.events):
+        due = start + int(seq * 1e9 / size.rate)
+        while (left := due - time.monotonic_ns()) > 0:
+            time.sleep(left / 1e9)
+        peer.publish([event(seq, time.monotonic_ns())])
+
+
+def _latencies(tally: dict[str, Any]) -> Figures:
+    latencies: list[int] = tally["latencies"]
+    return {f"p{share}_ms": latencies[len(latencies) * share // 100] / 1e6 for share in (50, 99)}

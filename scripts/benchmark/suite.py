@@ -1,0 +1,130 @@
+"""The cases: how large, who is compared, and which figure counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from benchmark import cases, local
+from benchmark.cases import Size
+from benchmark.peers import PEERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmark.cases import Figures
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case.
+
+    Attributes:
+        title: what happens in it.
+        peers: who is compared, the one that the others are compared with first.
+        figure: the figure that is compared.
+        more_is_better: which way that is.
+        run: measures a peer; quickly, if said so; with a profile, if said where.
+        served: whether the peers are servers.
+        slow: whether it takes its time, however small it is made.
+    """
+
+    title: str
+    peers: tuple[str, ...]
+    figure: str
+    more_is_better: bool
+    run: Callable[[str, bool, Path | None], Figures]
+    served: bool = True
+    slow: bool = False
+
+    def missing(self, peer: str) -> str:
+        """What this machine lacks to run a peer, if anything."""
+        return PEERS[peer].missing() if self.served else ""
+
+
+def _served(measure: cases.Measure, size: Size, quick_size: Size) -> Callable[[str, bool, Path | None], Figures]:
+    def run(peer: str, quick: bool, profile: Path | None) -> Figures:  # noqa: FBT001
+        return cases.run(measure, peer, quick_size if quick else size, profile)
+
+    return run
+
+
+_OTHERS: Final = ("aiohttp", "websockets", "ws", "nchan", "nchan-2-workers", "nats")
+_FLOORS: Final = tuple(f"streamhub-floor-{ms}ms" for ms in (1, 10, 20, 50, 100))
+
+CASES: Final[dict[str, Case]] = {
+    "burst": Case(
+        title="2,000 events at once to 1,000 clients",
+        peers=("streamhub", "streamhub-sse", "streamhub-multiplexed", "streamhub-uvloop", *_OTHERS),
+        figure="deliveries_per_s",
+        more_is_better=True,
+        run=_served(cases.burst, Size(1000, 2000), Size(50, 500)),
+    ),
+    "paced": Case(
+        title="100 events a second to 1,000 clients, for 5 seconds",
+        peers=("streamhub", "streamhub-uvloop", *_OTHERS),
+        figure="p99_ms",
+        more_is_better=False,
+        run=_served(cases.paced, Size(1000, 500, 100), Size(50, 100, 100)),
+    ),
+    "gentle": Case(
+        title="10 events a second to 1,000 clients, for 5 seconds",
+        peers=("streamhub", *_OTHERS),
+        figure="p50_ms",
+        more_is_better=False,
+        run=_served(cases.paced, Size(1000, 50, 10), Size(50, 10, 10)),
+    ),
+    "idle": Case(
+        title="10,000 clients to whom nothing happens, then one event to all of them",
+        peers=("streamhub", *_OTHERS),
+        figure="kib_per_client",
+        more_is_better=False,
+        run=_served(cases.idle, Size(10_000, 1), Size(200, 1)),
+    ),
+    "replay": Case(
+        title="100 clients read a history of 100,000 lines",
+        peers=("streamhub", "streamhub-sse", "streamhub-multiplexed", "nchan"),
+        figure="lines_per_s",
+        more_is_better=True,
+        run=_served(cases.replay, Size(100, 100_000), Size(10, 5_000)),
+    ),
+    "floor": Case(
+        title="the paced case with other values of --poll-floor than 5 ms",
+        peers=("streamhub", *_FLOORS),
+        figure="server_cpu_s",
+        more_is_better=False,
+        run=_served(cases.paced, Size(1000, 500, 100), Size(50, 100, 100)),
+    ),
+    "workers": Case(
+        title="the paced case with --workers 2",
+        peers=("streamhub", "streamhub-2-workers"),
+        figure="p99_ms",
+        more_is_better=False,
+        run=_served(cases.paced, Size(1000, 500, 100), Size(50, 100, 100)),
+    ),
+    "quiet": Case(
+        title="10,000 watched streams that nobody writes, then one event on one of them",
+        peers=("streamhub-match",),
+        figure="core_percent",
+        more_is_better=False,
+        run=_served(cases.quiet, Size(1, 1, streams=10_000), Size(1, 1, streams=200)),
+        slow=True,
+    ),
+    "emitter": Case(
+        title="one event written by a mission",
+        peers=("streamhub", "json-append"),
+        figure="us_per_event",
+        more_is_better=False,
+        run=lambda peer, quick, _profile: local.emitter(peer, quick=quick),
+        served=False,
+    ),
+    "compress": Case(
+        title="what --compress saves and costs, on events of the demo's missions",
+        peers=tuple(local.FORMS),
+        figure="saved_percent",
+        more_is_better=True,
+        run=lambda peer, quick, _profile: local.compress(peer, quick=quick),
+        served=False,
+    ),
+}
