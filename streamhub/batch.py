@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import accumulate, compress
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     #: Turns a batch into bytes for a kind of wire; the flag says whether it reaches the stream's tail.
     Encoder = Callable[["Batch", bool], bytes]
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _BRACE: Final = ord("{")
+#: A batch keeps so many of its forms, and so many of its filtered selves: clients choose filters as they like.
+_KEPT: Final = 16
 
 
 class Batch:
@@ -83,6 +88,7 @@ class Batch:
         key = (encode, at_tail)
         blob = self._encoded.get(key)
         if blob is None:
+            _make_room(self._encoded)
             blob = self._encoded[key] = encode(self, at_tail)
         return blob
 
@@ -92,6 +98,7 @@ class Batch:
             return self
         batch = self._filtered.get(wanted)
         if batch is None:
+            _make_room(self._filtered)
             batch = self._filtered[wanted] = self._keep(wanted)
         return batch
 
@@ -108,6 +115,12 @@ class Batch:
         lines = list(compress(self.lines, keep))
         ends = list(compress(self.ends, keep)) if lines else []
         return Batch(self.stream, self.generation, self.start, self.end, lines, ends, self.malformed)
+
+
+def _make_room(kept: dict[_K, _V]) -> None:
+    """Drop the oldest when there are enough."""
+    if len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
 
 
 def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: int) -> Batch:

@@ -132,7 +132,7 @@ async def durable_sse(request: web.Request) -> web.StreamResponse:
     start = start_of(request)
     if request.method == "HEAD":
         return await _head(request, start)
-    wanted = filter_of(request)
+    wanted = filter_of(request, until=True)
     place = await request.app[HUB].start(request.match_info["id"], start, wait=may_wait(request))
     encode = DurableEncoder(next_cursor(request.query.get("cursor")))
     look = place.channel.look
