@@ -79,25 +79,26 @@ async def _long_poll(request: web.Request) -> web.Response:
     refusal = _refuse_loop(request)
     if refusal is not None:
         return refusal
-    stream, start = request.match_info["id"], start_of(request)
-    wanted = filter_of(request, until=True)
-    place = await request.app[HUB].start(stream, start, wait=may_wait(request))
-    if place.offset is None and not start.at_beginning:  # the beginning is that of whatever file is read
-        start = Start(offset=place.next)
+    asked, wanted = start_of(request), filter_of(request, until=True)
+    place = await request.app[HUB].start(request.match_info["id"], asked, wait=may_wait(request))
+    # The beginning is that of whatever file is read.
+    start = asked if place.offset is not None or asked.at_beginning else Start(offset=place.next)
     deadline = asyncio.get_running_loop().time() + request.app[TIMING].long_poll
     while True:
         before = place.channel.look  # what is told while the file is read is not to be missed
         page = await _try_read(request, start, wanted, wait=may_wait(request))
         if page is not None:
             if page.lines:
-                return _answer(request, start, page)
+                return _answer(request, asked, page)
             start = Start(offset=page.next)
         remaining = deadline - asyncio.get_running_loop().time()
         if page is not None and page.closed:
             _note_end(request)
         if remaining <= 0 or request.app[HUB].draining or (page is not None and page.closed):
             searching = page is not None and not page.up_to_date  # filters let nothing through so far
-            return _answer(request, start, page) if page is not None and searching else _no_content(request, page)
+            return (
+                _answer(request, asked, page) if page is not None and searching else _no_content(request, asked, page)
+            )
         if page is None or page.up_to_date:
             await place.channel.changed(before, remaining)
 
@@ -186,9 +187,12 @@ def _state(request: web.Request, page: Page) -> dict[str, str]:
     return headers
 
 
-def _no_content(request: web.Request, page: Page | None) -> web.Response:
+def _no_content(request: web.Request, asked: Start, page: Page | None) -> web.Response:
     """A long-poll's time is up, or nothing will ever come."""
-    headers = {"Stream-Next-Offset": str(ZERO), "Stream-Cursor": str(next_cursor(request.query.get("cursor")))}
+    headers = {
+        "Stream-Next-Offset": str(asked.offset or ZERO),
+        "Stream-Cursor": str(next_cursor(request.query.get("cursor"))),
+    }
     headers |= {"Stream-Up-To-Date": "true"} if page is None else _state(request, page)
     return web.Response(status=204, headers={**headers, "Cache-Control": "no-store"})
 
