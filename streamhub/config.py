@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streamhub.errors import ConfigError
@@ -27,8 +27,9 @@ MIB: Final = 1024 * KIB
 #: The server's settings, as a configuration file names them: like the flags.
 SETTINGS: Final = frozenset(
     {
-        *("allow-host", "allow-origin", "compress", "dir", "host", "inbound", "max-line", "no-auth"),
-        *("poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout", "workers"),
+        *("allow-host", "allow-origin", "compress", "dir", "header-timeout", "host", "inbound", "jwt-key"),
+        *("max-connections", "max-connections-per-address", "max-line", "max-streams", "no-auth", "poll-ceiling"),
+        *("poll-floor", "port", "read-chunk", "stall-timeout", "tls-cert", "tls-key", "token-file", "workers"),
     }
 )
 
@@ -60,6 +61,15 @@ class Config:
         workers: how many processes serve, on one port.
         allow_hosts: further names that ``Host`` may say.
         allow_origins: further origins that may read, such as ``https://ui.example``.
+        token_file: a file of tokens that may read; empty: none.
+        tokens: further lines of that kind, with hashes in the place of tokens.
+        jwt_key: what JSON Web Tokens are checked with, or the file that holds it; empty: none are taken.
+        tls_cert: a file with the server's certificate and its chain, in PEM; empty: plain HTTP.
+        tls_key: a file with its private key, unless that is in the same file.
+        max_connections: live connections, at most: sockets, event streams and long-polls.
+        max_connections_per_address: of these, the most that one address may have; 0: all of them.
+        header_timeout: seconds that a client may take to send the head of its first request.
+        max_streams: streams on one multiplexed WebSocket, at most.
     """
 
     directory: str = DEFAULT_DIRECTORY
@@ -75,6 +85,15 @@ class Config:
     workers: int = 1
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
+    token_file: str = ""
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    jwt_key: str = field(default="", repr=False)
+    tls_cert: str = ""
+    tls_key: str = ""
+    max_connections: int = 10_000
+    max_connections_per_address: int = 0
+    header_timeout: float = 10.0
+    max_streams: int = 10_000
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -90,11 +109,22 @@ class Config:
             ("poll-floor", self.poll_floor, 0.001, 60),
             ("workers", self.workers, 1, 64),
             ("poll-ceiling", self.poll_ceiling, self.poll_floor, 60),
+            ("max-connections", self.max_connections, 1, 1_000_000),
+            ("max-connections-per-address", self.max_connections_per_address, 0, 1_000_000),
+            ("header-timeout", self.header_timeout, 0.1, 3600),
+            ("max-streams", self.max_streams, 1, 1_000_000),
         ):
             if not low <= value <= high:
                 raise ConfigError(f"{name} {value} is out of range: give {low} to {high}")
         if self.inbound not in {"discard", "close"}:
             raise ConfigError(f"inbound {self.inbound!r} is unknown: give discard or close")
+        if self.tls_key and not self.tls_cert:
+            raise ConfigError(f"tls-key {self.tls_key!r} is given without a certificate: give tls-cert too")
+
+    @property
+    def protected(self) -> bool:
+        """Whether a reader needs a token."""
+        return bool(self.token_file or self.tokens or self.jwt_key)
 
 
 def parse_size(text: str) -> int:

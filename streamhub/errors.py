@@ -8,6 +8,9 @@
     │   ├── InvalidStreamIdError
     │   ├── InvalidOffsetError
     │   └── InvalidEventError
+    ├── UnauthorizedError      no token, or one that is not good        (exit 1, HTTP 401)
+    ├── CapacityError          all connections that may be are there    (exit 1, HTTP 503)
+    │   └── AddressLimitError  all that one address may have            (exit 1, HTTP 429)
     ├── StreamNotFoundError    no such stream                           (exit 3, HTTP 404)
     ├── OffsetGoneError        the offset names lines that are no more  (exit 4, HTTP 410)
     ├── OffsetAheadError       this copy of the stream lags             (exit 1, HTTP 503)
@@ -43,6 +46,26 @@ class InvalidOffsetError(InvalidRequestError):
 
 class InvalidEventError(InvalidRequestError):
     """A line or a field that is not an event; the message names the field."""
+
+
+class UnauthorizedError(StreamhubError):
+    """No token was given, or one that is not good. The message never holds what was given.
+
+    Attributes:
+        given: whether there was a token at all.
+    """
+
+    def __init__(self, message: str, *, given: bool = False) -> None:
+        super().__init__(message)
+        self.given = given
+
+
+class CapacityError(StreamhubError):
+    """The server has as many live connections as it may."""
+
+
+class AddressLimitError(CapacityError):
+    """One address has as many live connections as it may."""
 
 
 class StreamNotFoundError(StreamhubError):

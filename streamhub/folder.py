@@ -63,9 +63,7 @@ class Folder:
         except OSError as error:
             if error.errno not in _NO_STREAM:
                 raise
-            raise StreamNotFoundError(
-                f"there is no stream {stream_id!r}: see /v1/streams for those there are"
-            ) from None
+            raise no_stream(stream_id) from None
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise StreamNotFoundError(f"there is no stream {stream_id!r}: {name} is no regular file")
@@ -146,6 +144,11 @@ class Folder:
             moved = True
         if moved:
             self._moved = True
+
+
+def no_stream(stream_id: str) -> StreamNotFoundError:
+    """What is said of a stream that is not there, or that must look as if it were not."""
+    return StreamNotFoundError(f"there is no stream {stream_id!r}: see /v1/streams for those there are")
 
 
 def _scan(fd: int) -> dict[str, int]:

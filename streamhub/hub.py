@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from streamhub.channel import Channel, Place
 from streamhub.errors import OffsetAheadError, StreamNotFoundError
@@ -68,12 +69,13 @@ class Hub:
         self._linger = linger
         self._sweep_at = 0.0
         self._seen: OrderedDict[str, Offset] = OrderedDict()
+        self._nowhere: WeakSet[Channel] = WeakSet()
         self.draining = False
 
     def drain(self) -> None:
         """The server shuts down: whoever waits for a change is to answer now."""
         self.draining = True
-        for channel in self.channels.values():
+        for channel in (*self.channels.values(), *self._nowhere):
             channel.release()
 
     async def close(self) -> None:
@@ -161,6 +163,17 @@ class Hub:
             return None
         # More may have been written than one poll takes in.
         return Place(channel, position, None if position <= here.tail else Offset(look.generation, position))
+
+    def nowhere(self, stream: str) -> Channel:
+        """A channel in which nothing ever happens, for whoever waits for a stream that is not to be there for them."""
+        channel = Channel(stream, self.meter)
+        self._nowhere.add(channel)
+        return channel
+
+    @property
+    def watched(self) -> int:
+        """How many streams somebody follows, or waits for."""
+        return len(self.channels) + len(self._nowhere)
 
     async def poll(self, channel: Channel) -> None:
         """Look at one stream now, and tell its readers."""

@@ -18,6 +18,7 @@ class Meter:
         slow: how often a client fell behind the tail, by transport.
         ended: connections by how they ended: ``closed``, ``reset``, ``stalled``, ``inbound`` and the like.
         requests: answers, by the class of their status (``2xx``).
+        refused: what was turned away, by cause: ``host``, ``origin``, ``token``, ``capacity``, ``address``, ``late``.
         malformed: lines that came and were no events.
         lag: called with a transport and the seconds from seeing a batch to having handed it to everyone at the tail.
     """
@@ -28,6 +29,7 @@ class Meter:
         self.slow: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self.malformed = 0
         self.lag: Callable[[str, float], None] | None = None
 

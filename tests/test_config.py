@@ -65,6 +65,10 @@ def test_frozen() -> None:
         ("stall_timeout", 0.1, 86400),
         ("poll_floor", 0.001, 1),
         ("poll_ceiling", 0.005, 60),
+        ("max_connections", 1, 1_000_000),
+        ("max_connections_per_address", 0, 1_000_000),
+        ("header_timeout", 0.1, 3600),
+        ("max_streams", 1, 1_000_000),
     ],
 )
 def test_ranges(name: str, low: float, high: float) -> None:
@@ -250,7 +254,7 @@ def test_settings(tmp_path: Path) -> None:
 def test_every_setting(tmp_path: Path) -> None:
     """Every setting of a server can stand in the file, named like its flag."""
     names = {field.name.replace("_", "-") for field in dataclasses.fields(Config)}
-    names = names - {"directory", "allow-hosts", "allow-origins"} | {"dir", "allow-host", "allow-origin"}
+    names = names - {"directory", "allow-hosts", "allow-origins", "tokens"} | {"dir", "allow-host", "allow-origin"}
     text = "".join(f"{name} = 1\n" for name in sorted(names))
     assert read_settings(settings_file(tmp_path, text), "serve", COMMANDS) == dict.fromkeys(names, 1)
 

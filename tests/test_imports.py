@@ -40,10 +40,12 @@ LAYERS = {
     # What a stream, or a folder of them, holds at large.
     "survey": Layer("ends tally catalog summary", "errors names lines stream", "msgspec"),
     "tailer": Layer("tail tailer", "errors names lines stream"),
+    # Who may read what.
+    "trust": Layer("tokens signed", "errors names", "jwt cryptography"),
     "hub": Layer("channel history reader poller hub", "errors names lines stream tailer", "aiofiles"),
     "web": Layer(
         "web web.*",
-        "errors names schema lines stream survey tailer hub",
+        "errors names schema lines stream survey tailer trust hub",
         "aiofiles aiohttp msgspec multidict prometheus_client",
     ),
     "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec"),
@@ -52,13 +54,13 @@ LAYERS = {
     "demo": Layer("demo demo.*", "package errors names schema emitter web", "aiohttp"),
     "cli": Layer(
         "cli cli.* __main__",
-        "package errors names schema lines emitter stream survey tailer hub web client demo",
+        "package errors names schema lines emitter stream survey tailer trust hub web client demo",
         "aiohttp click rich msgspec",
     ),
 }
 
 #: Layers that no web framework and no command line may reach into.
-CORE = {"errors", "names", "schema", "lines", "emitter", "stream", "survey", "tailer", "hub"}
+CORE = {"errors", "names", "schema", "lines", "emitter", "stream", "survey", "tailer", "trust", "hub"}
 
 #: Modules of the standard library that reach outside the process, or wait.
 IO_MODULES = {

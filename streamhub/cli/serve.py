@@ -22,7 +22,9 @@ from streamhub.cli.options import (
 )
 from streamhub.config import Config, duration_text, is_loopback, size_text
 from streamhub.errors import ConfigError, StreamhubError
+from streamhub.tokens import hashed, tokens_of
 from streamhub.web.server import serve as serve_until_stopped
+from streamhub.web.tls import tls_context
 from streamhub.web.workers import Workers
 
 if TYPE_CHECKING:
@@ -63,6 +65,27 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     metavar="ORIGIN",
     help="An origin whose pages may read, such as https://ui.example; repeatable.",
 )
+@setting("--token-file", default="", metavar="FILE", show_default=False, help="Who may read: lines of token [glob].")
+@setting(
+    "--jwt-key",
+    default="",
+    metavar="KEY",
+    show_default=False,
+    help="Take JSON Web Tokens: a public key (RS256, EdDSA) or a secret (HS256), or the file that holds it.",
+)
+@setting("--tls-cert", default="", metavar="FILE", show_default=False, help="Speak TLS: the certificate and its chain.")
+@setting("--tls-key", default="", metavar="FILE", show_default=False, help="The certificate's private key.")
+@setting(
+    "--max-connections", type=int, default=Config.max_connections, help="Live connections at most, for each worker."
+)
+@setting(
+    "--max-connections-per-address",
+    type=int,
+    default=Config.max_connections_per_address,
+    help="Of these, the most that one address may have; 0: all.",
+)
+@_duration("--header-timeout", Config.header_timeout, "The time in which the head of a first request has to be there.")
+@setting("--max-streams", type=int, default=Config.max_streams, help="Streams on one multiplexed WebSocket at most.")
 @setting("--compress", is_flag=True, help="Offer to compress: less to send, more work.")
 @setting("--workers", type=int, default=Config.workers, help="Processes that serve, on one port.")
 @setting("--no-auth", is_flag=True, help="Let everybody read who can reach --host.")
@@ -70,11 +93,10 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
 def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # noqa: ANN401
     """Serve a folder of streams, read-only, until SIGINT or SIGTERM.
 
-    Prints the server's URL once it listens.
+    Prints the server's URL once it listens. Tokens may also stand in STREAMHUB_TOKEN, as in the file.
     """
-    config = Config(**settings)
-    if not (no_auth or is_loopback(config.host)):
-        raise ConfigError(f"host {config.host!r} is not loopback, so others could read: say --no-auth if that is meant")
+    config = Config(**settings, tokens=hashed(os.environ.get("STREAMHUB_TOKEN", "")))
+    _check_access(config, no_auth=no_auth)
     check_directory(ctx, config.directory)
     os.makedirs(config.directory, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -87,10 +109,29 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
         raise cannot_listen(config, error) from error
 
 
+def _check_access(config: Config, *, no_auth: bool) -> None:
+    """See to it that nobody reads who is not meant to.
+
+    Raises:
+        ConfigError: it was not said who may read, or was said twice; or a token, a key or a certificate is unfit.
+    """
+    if no_auth and config.protected:
+        raise ConfigError(
+            "--no-auth contradicts the tokens (--token-file, STREAMHUB_TOKEN, --jwt-key): give one of both"
+        )
+    if not (no_auth or config.protected or is_loopback(config.host)):
+        raise ConfigError(
+            f"host {config.host!r} is not loopback, so others could read: say who may with --token-file, "
+            "STREAMHUB_TOKEN or --jwt-key, or --no-auth if everybody may"
+        )
+    tokens_of(config)
+    tls_context(config)
+
+
 def _started(config: Config) -> Callable[[str], None]:
     def say(url: str) -> None:
         click.echo(f"streamhub: serving {config.directory}, read-only; Ctrl-C stops it", err=True)
-        if not is_loopback(config.host):
+        if not (config.protected or is_loopback(config.host)):
             click.echo("streamhub: whoever can reach this machine can read it all", err=True)
         click.echo(url)
 

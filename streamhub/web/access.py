@@ -1,4 +1,4 @@
-"""Who may read: ``Host`` first, then ``Origin``, on every route alike."""
+"""Who may read: ``Host`` first, then ``Origin``, then the token, on every route alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from streamhub.errors import AddressLimitError, CapacityError, UnauthorizedError
+from streamhub.web.credentials import authorize
 from streamhub.web.keys import CONFIG, HUB
 from streamhub.web.problems import problem, problem_of
 
@@ -25,6 +27,7 @@ _ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Vary": "Accept, Origin",
 }
 
@@ -37,6 +40,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request) if refusal is None else refusal
     except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
         response = problem_of(error)
+        cause = _cause(error)
+        if cause:
+            request.app[HUB].meter.refused[cause] += 1
     request.app[HUB].meter.requests[f"{response.status // 100}xx"] += 1
     return response
 
@@ -73,17 +79,48 @@ async def preflight(request: web.Request) -> web.Response:
 
 
 def _refusal(request: web.Request) -> web.Response | None:
-    host = request.headers.get("Host", "")
-    if not _host_allowed(request.app[CONFIG], host):
-        return problem(
-            403, f"host {host[:128]!r} is not served here: start the server with --allow-host if it should be"
-        )
-    origin = request.headers.get("Origin")
-    if origin is not None and not _origin_allowed(request, origin):
-        return problem(403, f"origin {origin[:128]!r} may not read: start the server with --allow-origin if it should")
+    """Why a request is turned away.
+
+    Raises:
+        UnauthorizedError: it has no token that is good.
+    """
+    hosts, origins = (request.headers.getall(name, []) for name in ("Host", "Origin"))
+    refused = request.app[HUB].meter.refused
+    if len(hosts) != 1 or not _host_allowed(request.app[CONFIG], hosts[0]):
+        refused["host"] += 1
+        host = ", ".join(hosts)[:128]
+        return problem(403, f"host {host!r} is not served here: start the server with --allow-host if it should be")
+    if origins and (len(origins) > 1 or not _origin_allowed(request, origins[0])):
+        refused["origin"] += 1
+        origin = ", ".join(origins)[:128]
+        return problem(403, f"origin {origin!r} may not read: start the server with --allow-origin if it should")
+    if not _is_preflight(request):
+        authorize(request)
     if request.app[HUB].draining:
         return problem(503, "the server shuts down: come back in a moment", {"Retry-After": "1"})
     return None
+
+
+def _cause(error: Exception) -> str:
+    """What an error is counted as, if it turns somebody away."""
+    match error:
+        case UnauthorizedError():
+            return "token"
+        case AddressLimitError():
+            return "address"
+        case CapacityError():
+            return "capacity"
+        case _:
+            return ""
+
+
+def _is_preflight(request: web.Request) -> bool:
+    """Whether a browser asks if it may ask: it never sends a token along, and is told nothing of any stream."""
+    return (
+        request.method == "OPTIONS"
+        and "Origin" in request.headers
+        and "Access-Control-Request-Method" in request.headers
+    )
 
 
 def _host_allowed(config: Config, host: str) -> bool:
@@ -94,7 +131,7 @@ def _host_allowed(config: Config, host: str) -> bool:
 def _host_name(host: str) -> str:
     """A ``Host`` without its port, in lower case."""
     head, colon, port = host.rpartition(":")
-    return (head if colon and port.isdigit() else host).lower()
+    return (head if colon and port.isascii() and port.isdigit() else host).lower()
 
 
 def _bracketed(host: str) -> str:
@@ -112,7 +149,8 @@ def _origin_allowed(request: web.Request, origin: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    if parts.scheme not in {"http", "https"} or parts.path or parts.query:
+    schemes = {"https"} if request.secure else {"http", "https"}  # before a proxy that speaks TLS, ours is plain
+    if parts.scheme not in schemes or origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
         return False
     default = 443 if parts.scheme == "https" else 80
     host = request.headers.get("Host", "").lower()

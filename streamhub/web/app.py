@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from streamhub.hub import Hub
+from streamhub.tokens import tokens_of
 from streamhub.web.access import add_common_headers, guard, preflight
+from streamhub.web.admission import Admission
 from streamhub.web.api.description import DESCRIPTION, Description, show_asyncapi, show_openapi
 from streamhub.web.connection import Connections
 from streamhub.web.dashboard import add_dashboard
-from streamhub.web.keys import CONFIG, CONNECTIONS, HUB, REPEATS, TIMING
+from streamhub.web.keys import ADMISSION, CONFIG, CONNECTIONS, HUB, REPEATS, TIMING, TOKENS
 from streamhub.web.metrics import export, show_metrics
 from streamhub.web.multiplex import multiplexed_websocket
 from streamhub.web.polling import poll
@@ -43,10 +45,16 @@ _ROUTES: Final[dict[str, Handler]] = {
 
 
 def make_app(config: Config, timing: Timing = _TIMING) -> web.Application:
-    """The application that serves a folder of streams, read-only."""
+    """The application that serves a folder of streams, read-only.
+
+    Raises:
+        ConfigError: the tokens that it is to take cannot be had.
+    """
     app = web.Application(middlewares=[guard])
     app[CONFIG] = config
     app[TIMING] = timing
+    app[TOKENS] = tokens_of(config)
+    app[ADMISSION] = Admission(config)
     app[REPEATS] = Repeats()
     app.on_response_prepare.append(add_common_headers)
     app.cleanup_ctx.append(_run)

@@ -92,9 +92,9 @@ class Connections:
         if self._blocked.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
 
-    def expire(self, connection: Connection, seconds: float) -> None:
-        """End a connection after a while."""
-        timer = self._loop.call_later(seconds, connection.finish, b"", "rotated")
+    def expire(self, connection: Connection, seconds: float, end: Callable[[], None]) -> None:
+        """Have a connection ended after a while, in the way that is given."""
+        timer = self._loop.call_later(seconds, end)
         connection.when_lost(timer.cancel)
 
     def _writable(self) -> None:
@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
         self._ending = False
         self._cause = "left"  # unless we end it: the client did
         self._progress = (0, 0.0)
-        self._on_lost: Callable[[], None] | None = None
+        self._on_lost: list[Callable[[], None]] = []
         sock = transport.get_extra_info("socket")
         self.fd: int = sock.fileno()
         self._direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
@@ -225,6 +225,14 @@ class Connection(asyncio.Protocol):
         """The server shuts down: end, so that the client comes back elsewhere."""
         self.finish(b"", "shutdown")
 
+    def expire(self) -> None:
+        """The token is good no longer."""
+        self.finish(b"", "expired")
+
+    def rotate(self) -> None:
+        """It has lasted as long as it is to: the client comes back by itself."""
+        self.finish(b"", "rotated")
+
     def beat(self) -> None:
         """Say something, so that nobody takes the connection for dead."""
 
@@ -284,12 +292,12 @@ class Connection(asyncio.Protocol):
         self._direct = False
         self._connections.forget(self)
         self._connections.meter.ended[self._cause] += 1
-        if self._on_lost is not None:
-            self._on_lost()
+        for callback in self._on_lost:
+            callback()
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Have something done when it is gone."""
-        self._on_lost = callback
+        self._on_lost.append(callback)
 
     def _block(self) -> None:
         self.blocked = True

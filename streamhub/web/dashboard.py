@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from streamhub.web.access import preflight
+from streamhub.web.credentials import LOGIN_PATH, log_in
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -30,7 +31,7 @@ def add_dashboard(app: web.Application) -> None:
     """Serve the page at ``/``, and its files below ``/static/``."""
     static = resources.files("streamhub.web") / "static"
     files = {f"/static/{name}": file for name, file in _walk(static, "")}
-    files["/"] = static / "index.html"
+    files[LOGIN_PATH] = static / "index.html"
     for path, file in files.items():
         _add_file(app, path, file)
 
@@ -49,8 +50,11 @@ def _add_file(app: web.Application, path: str, file: Traversable) -> None:
     body = file.read_bytes()
     content_type = next((kind for suffix, kind in _TYPES.items() if file.name.endswith(suffix)), "text/plain")
 
-    async def serve(_request: web.Request) -> web.Response:
+    async def serve(request: web.Request) -> web.Response:
         """The dashboard."""
+        welcome = log_in(request) if path == LOGIN_PATH else None
+        if welcome is not None:
+            return welcome
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from streamhub.config import Config
 from streamhub.hub import Hub
+from streamhub.tokens import Tokens
+from streamhub.web.admission import Admission
 from streamhub.web.connection import Connections
 from streamhub.web.repeats import Repeats
 from streamhub.web.timing import Timing
@@ -15,3 +17,5 @@ HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 TIMING: web.AppKey[Timing] = web.AppKey("timing", Timing)
 CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
 REPEATS: web.AppKey[Repeats] = web.AppKey("repeats", Repeats)
+TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
+ADMISSION: web.AppKey[Admission] = web.AppKey("admission", Admission)

@@ -57,6 +57,7 @@ class Metrics:
             "polls": total("polls", "Looks at the ends of watched streams."),
             "poll_seconds": total("poll_seconds", "Time spent looking at the ends of watched streams."),
             "requests": total("requests", "Requests answered, by status class.", "status"),
+            "refused": total("refused", "Connections and requests that were turned away, by cause.", "cause"),
         }
         self._clients = gauge("clients", "Live connections.", "transport")
         self._streams = gauge("watched_streams", "Streams that somebody follows.")
@@ -77,13 +78,14 @@ class Metrics:
         self._add("slow", meter.slow)
         self._add("ended", meter.ended)
         self._add("requests", meter.requests)
+        self._add("refused", meter.refused)
         plain = {"malformed": meter.malformed, "reads": self._hub.history.reads, "polls": tailer.polls}
         for name, value in {**plain, "poll_seconds": tailer.seconds}.items():
             self._add(name, {"": value})
         clients = Counter(connection.transport_name for connection in self._connections.open)
         for name in ("websocket", "multiplex", "sse", "durable-sse"):
             self._clients.labels(name).set(clients[name])
-        self._streams.set(len(self._hub.channels))
+        self._streams.set(self._hub.watched)
 
     def text(self) -> bytes:
         """The exposition of this server, or of all its workers."""

@@ -9,19 +9,23 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from streamhub.channel import Place
-from streamhub.errors import InvalidRequestError, StreamhubError
+from streamhub.config import Config
+from streamhub.errors import CapacityError, InvalidRequestError, StreamhubError
 from streamhub.filters import EVERYTHING
 from streamhub.inbound import NORMAL
 from streamhub.reader import Reader
 from streamhub.seek import Start, parse_start
 from streamhub.stream_id import check_stream_id
 from streamhub.web.connection import taken_over
-from streamhub.web.keys import HUB
+from streamhub.web.keys import CONFIG, HUB
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.view import view_of
 from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgrade
 from streamhub.wire import close_frame, events_message, events_messages, json_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import web
 
     from streamhub.channel import Cursor
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("streamhub.web")
 
-#: So many streams may be named in one address.
-MAX_STREAMS: Final = 1000
+#: More streams match than one socket may have.
+AT_CAPACITY: Final = 1013
 #: How a socket ends once all its streams have: close code, reason, and what it is counted as.
 _ALL_ENDED: Final = (NORMAL, "ended", "closed")
 _ALL_RESET: Final = (REPLACED, "cut, replaced or deleted", "reset")
@@ -61,21 +65,30 @@ class MultiplexReader(Reader):
         hub: the streams.
         socket: where to.
         wanted: which lines, of all the streams.
-        globs: which streams join as they appear.
+        joins: which streams join as they appear; None: none do.
+        most: streams at once.
     """
 
     transport = "multiplex"
 
-    __slots__ = ("_ended", "_globs", "_hub", "_joining", "_known", "_reset", "_wanted", "socket")
+    __slots__ = ("_ended", "_hub", "_joining", "_joins", "_known", "_most", "_names", "_reset", "_wanted", "socket")
 
     def __init__(
-        self, hub: Hub, socket: MultiplexSocket, *, wanted: Filter = EVERYTHING, globs: tuple[str, ...] = ()
+        self,
+        hub: Hub,
+        socket: MultiplexSocket,
+        *,
+        wanted: Filter = EVERYTHING,
+        joins: Callable[[str], bool] | None = None,
+        most: int = Config.max_streams,
     ) -> None:
         super().__init__(hub.history, socket)
         self.socket = socket
         self._hub = hub
         self._wanted = wanted
-        self._globs = globs
+        self._joins = joins
+        self._most = most
+        self._names: dict[str, int] | None = None  # what appeared while the socket was blocked
         self._known: set[str] = set()
         self._joining: set[asyncio.Task[None]] = set()
         self._ended = self._reset = 0
@@ -88,18 +101,31 @@ class MultiplexReader(Reader):
         for stream, place in places.items():
             self._known.add(stream)
             self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
-        if self._globs:
+        if self._joins is not None:
             self._hub.watch_names(self.see_names)
         self.pump()
 
     def see_names(self, names: dict[str, int]) -> None:
-        """Let streams join that appeared."""
-        for stream in names.keys() - self._known:
-            if matches(stream, self._globs):
-                self._known.add(stream)
-                task = asyncio.create_task(self._join(stream))
-                self._joining.add(task)
-                task.add_done_callback(self._joining.discard)
+        """Let streams join that appeared. Not while the socket is blocked: what says so would pile up."""
+        if self.socket.blocked:
+            self._names = names
+            return
+        joins = self._joins or _nobody
+        for stream in sorted(name for name in names.keys() - self._known if joins(name)):
+            if len(self.cursors) + len(self._joining) >= self._most:
+                self.socket.refuse(AT_CAPACITY, f"more than {self._most} streams match: name fewer")
+                return
+            self._known.add(stream)
+            task = asyncio.create_task(self._join(stream))
+            self._joining.add(task)
+            task.add_done_callback(self._joining.discard)
+
+    def pump(self) -> None:
+        """Move on, and take in who appeared meanwhile."""
+        if self._names is not None and not self.socket.blocked:
+            names, self._names = self._names, None
+            self.see_names(names)
+        super().pump()
 
     def heartbeat(self) -> bytes:
         """Where each stream is to be resumed."""
@@ -133,7 +159,7 @@ class MultiplexReader(Reader):
 
     def _leave(self, cursor: Cursor, message: bytes) -> None:
         self.cursors.remove(cursor)
-        if self.cursors or self._globs:
+        if self.cursors or self._joins is not None:
             self.socket.write(message)
         else:
             code, reason, cause = _ALL_ENDED if self._ended else _ALL_RESET
@@ -160,29 +186,43 @@ async def multiplexed_websocket(request: web.Request) -> web.StreamResponse:
     refusal = handshake_refusal(request)
     if refusal is not None:
         return refusal
-    wanted, globs = filter_of(request), tuple(request.query.getall("match", []))
-    places = await _places(request, globs)
+    wanted, joins = filter_of(request), _joins(request)
+    places = await _places(request, joins)
     socket = upgrade(request, MultiplexSocket)
     if socket is not None:
-        MultiplexReader(request.app[HUB], socket, wanted=wanted, globs=globs).begin(places)
+        most = request.app[CONFIG].max_streams
+        MultiplexReader(request.app[HUB], socket, wanted=wanted, joins=joins, most=most).begin(places)
     return taken_over(101)
 
 
-async def _places(request: web.Request, globs: tuple[str, ...]) -> dict[str, Place]:
-    hub, wait, start = request.app[HUB], may_wait(request), start_of(request)
-    named = _named(request.query.getall("stream", []), start)
-    if not named and not globs:
+def _joins(request: web.Request) -> Callable[[str], bool] | None:
+    """Which streams join by themselves: those that match, and may be seen. None without ``match``."""
+    globs, allows = tuple(request.query.getall("match", [])), view_of(request).allows
+    return (lambda stream: matches(stream, globs) and allows(stream)) if globs else None
+
+
+async def _places(request: web.Request, joins: Callable[[str], bool] | None) -> dict[str, Place]:
+    hub, view, wait, start = request.app[HUB], view_of(request), may_wait(request), start_of(request)
+    most = request.app[CONFIG].max_streams
+    named = _named(request.query.getall("stream", []), start, most)
+    if not named and joins is None:
         raise InvalidRequestError("this socket names no stream: give stream=<id>, stream=<id>@<offset> or match=<glob>")
-    found = await hub.history.run(hub.folder.scan) if globs else {}
-    matched = {stream: start for stream in sorted(found) if stream not in named and matches(stream, globs)}
+    found = [] if joins is None else filter(joins, await hub.history.run(hub.folder.scan))
+    matched = {stream: start for stream in sorted(found) if stream not in named}
+    if len(named) + len(matched) > most:
+        raise CapacityError(f"more than {most} streams match, which is all that one socket may have: name fewer")
     places = await asyncio.gather(
-        *(hub.start(stream, start, wait=wait) for stream, start in named.items()),
-        *(hub.start(stream, start, wait=True) for stream, start in matched.items()),
+        *(view.start(stream, start, wait=wait) for stream, start in named.items()),
+        *(view.start(stream, start, wait=True) for stream, start in matched.items()),
+        return_exceptions=True,
     )
-    return dict(zip((*named, *matched), places, strict=True))
+    for place in places:  # of several errors the first in order, not the first in time
+        if isinstance(place, BaseException):
+            raise place
+    return {stream: place for stream, place in zip((*named, *matched), places, strict=True) if isinstance(place, Place)}
 
 
-def _named(texts: list[str], default: Start) -> dict[str, Start]:
+def _named(texts: list[str], default: Start, most: int) -> dict[str, Start]:
     """The streams an address names, each with where it is to start."""
     named: dict[str, Start] = {}
     for text in texts:
@@ -190,14 +230,18 @@ def _named(texts: list[str], default: Start) -> dict[str, Start]:
         if check_stream_id(stream) in named:
             raise InvalidRequestError(f"stream {stream!r} is named twice: name it once")
         named[stream] = parse_start(token) if at else default
-    if len(named) > MAX_STREAMS:
-        raise InvalidRequestError(f"{len(named)} streams are named: {MAX_STREAMS} at most, or give match=<glob>")
+    if len(named) > most:
+        raise InvalidRequestError(f"{len(named)} streams are named: {most} at most, or give match=<glob>")
     return named
 
 
 def matches(stream: str, globs: tuple[str, ...]) -> bool:
     """Whether a stream's id fits one of the globs."""
     return any(fnmatchcase(stream, glob) for glob in globs)
+
+
+def _nobody(_stream: str) -> bool:
+    return False
 
 
 def _opened(stream: str, place: Place) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from streamhub.offset import ZERO
 from streamhub.page import Page, read_page
 from streamhub.seek import Start
 from streamhub.web.answers import has_already
+from streamhub.web.credentials import grant_of
 from streamhub.web.cursor import next_cursor
-from streamhub.web.keys import CONFIG, HUB, REPEATS, TIMING
+from streamhub.web.keys import ADMISSION, CONFIG, HUB, REPEATS, TIMING
 from streamhub.web.problems import problem
 from streamhub.web.query import filter_of, limit_of, may_wait, names_start, once, start_of
 from streamhub.web.sse import durable_sse
+from streamhub.web.view import view_of
 from streamhub.wire import json_array, json_lines
 
 if TYPE_CHECKING:
@@ -42,11 +44,14 @@ async def poll(request: web.Request) -> web.StreamResponse:
         return await _head(request)
     if live == "sse":
         return await durable_sse(request)
-    return await (_long_poll(request) if live else _catch_up(request))
+    if live is None:
+        return await _catch_up(request)
+    with request.app[ADMISSION].admitted(request.remote):
+        return await _long_poll(request)
 
 
 async def _head(request: web.Request) -> web.Response:
-    look, _position = await request.app[HUB].locate(request.match_info["id"], start_of(request))
+    look, _position = await view_of(request).locate(request.match_info["id"], start_of(request))
     headers = {"Stream-Next-Offset": str(look.next), "Cache-Control": "no-store"}
     if look.closed:
         headers["Stream-Closed"] = "true"
@@ -60,7 +65,7 @@ async def _catch_up(request: web.Request) -> web.Response:
     start, wanted = start_of(request), filter_of(request, until=True)
     try:
         if start.now:
-            look, tail = await request.app[HUB].locate(request.match_info["id"], start)
+            look, tail = await view_of(request).locate(request.match_info["id"], start)
             page = Page(look, tail, tail)
         else:
             page = await _read(request, start, wanted)
@@ -80,10 +85,12 @@ async def _long_poll(request: web.Request) -> web.Response:
     if refusal is not None:
         return refusal
     asked, wanted = start_of(request), filter_of(request, until=True)
-    place = await request.app[HUB].start(request.match_info["id"], asked, wait=may_wait(request))
+    place = await view_of(request).start(request.match_info["id"], asked, wait=may_wait(request))
     # The beginning is that of whatever file is read.
     start = asked if place.offset is not None or asked.at_beginning else Start(offset=place.next)
-    deadline = asyncio.get_running_loop().time() + request.app[TIMING].long_poll
+    left = grant_of(request).seconds_left()
+    patience = request.app[TIMING].long_poll if left is None else min(left, request.app[TIMING].long_poll)
+    deadline = asyncio.get_running_loop().time() + patience
     while True:
         before = place.channel.look  # what is told while the file is read is not to be missed
         page = await _try_read(request, start, wanted, wait=may_wait(request))
@@ -103,8 +110,9 @@ async def _long_poll(request: web.Request) -> web.Response:
             await place.channel.changed(before, remaining)
 
 
-def _asker(request: web.Request) -> tuple[str | None, str, str | None]:
-    return request.remote, request.match_info["id"], request.query.get("offset")
+def _asker(request: web.Request) -> tuple[object, ...]:
+    # With what it may see: that somebody else's questions were refused tells that the stream is there.
+    return request.remote, grant_of(request), request.match_info["id"], request.query.get("offset")
 
 
 def _refuse_loop(request: web.Request) -> web.Response | None:
@@ -147,6 +155,7 @@ async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
             seen=seen,
         )
 
+    view_of(request).check(stream)
     page = await hub.history.run(read)
     hub.note(stream, page.look)
     return page

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from streamhub.errors import (
+    AddressLimitError,
     InvalidRequestError,
     OffsetGoneError,
     StreamhubError,
     StreamNotFoundError,
     StreamReplacedError,
+    UnauthorizedError,
 )
 from streamhub.wire import compact
 
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _log = logging.getLogger("streamhub.web")
+#: Any other: this copy of the stream lags, or the server stops or is full; soon, or elsewhere, it can be had.
+_STATUSES: Final[Mapping[type[StreamhubError], int]] = {
+    InvalidRequestError: 400,
+    StreamNotFoundError: 404,
+    AddressLimitError: 429,
+}
+_SOON: Final = {429, 503}
 _BUSY: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -41,10 +50,11 @@ def problem_of(error: Exception) -> web.Response:
     match error:
         case OffsetGoneError(earliest=earliest) | StreamReplacedError(earliest=earliest):
             return problem(410, str(error), {"Stream-Earliest-Offset": earliest}, earliest=earliest)
-        case InvalidRequestError() | StreamNotFoundError():
-            return problem(400 if isinstance(error, InvalidRequestError) else 404, str(error))
-        case StreamhubError():  # this copy of the stream lags, or the server stops: soon, or elsewhere, it can be had
-            return problem(503, str(error), {"Retry-After": "1"})
+        case UnauthorizedError(given=given):
+            return problem(401, str(error), {"WWW-Authenticate": 'Bearer error="invalid_token"' if given else "Bearer"})
+        case StreamhubError():
+            status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 503)
+            return problem(status, str(error), {"Retry-After": "1"} if status in _SOON else None)
         case web.HTTPException():
             kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
             return problem(error.status, _detail(error), kept)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from streamhub.web.app import drain, make_app
-from streamhub.web.keys import HUB
+from streamhub.web.gate import Gate
+from streamhub.web.keys import CONFIG, HUB
 from streamhub.web.timing import Timing
+from streamhub.web.tls import tls_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
 
     from streamhub.config import Config
@@ -21,7 +26,25 @@ if TYPE_CHECKING:
 #: Connections that the kernel may hold until they are accepted.
 _BACKLOG: Final = 4096
 _KEEPALIVE: Final = 75.0
+#: How long a peer may take to answer the end of TLS, in seconds.
+_SHUTDOWN: Final = 5.0
+_HTTP_LOG: Final = logging.getLogger("streamhub.http")
 _TIMING: Final = Timing()
+
+
+class _Discreet(logging.Filter):
+    """What a client sent that is no HTTP is not for the log: there may be a token in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.msg, record.args = "a client sent what is no HTTP (%s)", (type(error).__name__,)
+        return True
+
+
+_HTTP_LOG.addFilter(_Discreet())
 
 
 @asynccontextmanager
@@ -30,23 +53,28 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
 
     Raises:
         OSError: the address cannot be bound.
+        ConfigError: a token, a key or a certificate cannot be used.
     """
     app = make_app(config, timing)
+    context = tls_context(config)
     runner = web.AppRunner(
         app,
         access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
         keepalive_timeout=_KEEPALIVE,
         shutdown_timeout=timing.drain,
+        logger=_HTTP_LOG,
     )
+    server: asyncio.Server | None = None
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG, reuse_port=config.workers > 1)
-        await site.start()
-        yield url_of(config.host, runner.addresses[0][1])
+        server = await _listen(runner, app, context)
+        yield url_of(config, server.sockets[0].getsockname()[1])
     finally:
         if HUB in app:
             await drain(app)  # still listening: whoever asks whether we are ready is told
+        if server is not None:
+            server.close()
         await runner.cleanup()
 
 
@@ -65,6 +93,27 @@ async def serve(config: Config, started: Callable[[str], None]) -> None:
         await stop.wait()
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(config: Config, port: int) -> str:
     """The address of a server as a browser takes it."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"{'https' if config.tls_cert else 'http'}://{host}:{port}"
+
+
+async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLContext | None) -> asyncio.Server:
+    """Take connections, each through a gate. A site of aiohttp's has no place for one."""
+    config, refused, make = app[CONFIG], app[HUB].meter.refused, runner.server
+    assert make is not None
+
+    def late() -> None:
+        refused["late"] += 1
+
+    return await asyncio.get_running_loop().create_server(
+        lambda: Gate(make(), config.header_timeout, late),
+        config.host,
+        config.port,
+        ssl=context,
+        ssl_handshake_timeout=None if context is None else config.header_timeout,
+        ssl_shutdown_timeout=None if context is None else _SHUTDOWN,
+        backlog=_BACKLOG,
+        reuse_port=config.workers > 1,
+    )

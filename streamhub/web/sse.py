@@ -13,11 +13,12 @@ from aiohttp import web
 
 from streamhub.reader import Reader
 from streamhub.seek import parse_start
-from streamhub.web.access import common_headers
-from streamhub.web.connection import Connection, take_over, taken_over
+from streamhub.web.connection import Connection, taken_over
 from streamhub.web.cursor import next_cursor
 from streamhub.web.keys import CONNECTIONS, HUB, TIMING
+from streamhub.web.live import go_live
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.view import view_of
 from streamhub.wire import compact, durable_events, sse_comment, sse_event, sse_lines
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def plain_sse(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         return await _head(request, start)
     wanted = filter_of(request)
-    place = await request.app[HUB].start(request.match_info["id"], start, wait=may_wait(request))
+    place = await view_of(request).start(request.match_info["id"], start, wait=may_wait(request))
     if resumed is not None and place.at_end:
         return web.Response(status=204, headers={"Cache-Control": "no-store"})
     reader = _open(request, _PlainReader, _RETRY)
@@ -133,7 +134,7 @@ async def durable_sse(request: web.Request) -> web.StreamResponse:
     if request.method == "HEAD":
         return await _head(request, start)
     wanted = filter_of(request, until=True)
-    place = await request.app[HUB].start(request.match_info["id"], start, wait=may_wait(request))
+    place = await view_of(request).start(request.match_info["id"], start, wait=may_wait(request))
     encode = DurableEncoder(next_cursor(request.query.get("cursor")))
     look = place.channel.look
     first = b""
@@ -142,21 +143,21 @@ async def durable_sse(request: web.Request) -> web.StreamResponse:
     reader = _open(request, _DurableReader, first)
     if reader is not None:
         reader.follow(place, encode, wanted)
-        request.app[CONNECTIONS].expire(reader.connection, request.app[TIMING].rotation)
+        request.app[CONNECTIONS].expire(reader.connection, request.app[TIMING].rotation, reader.connection.rotate)
         reader.pump()
     return taken_over(200)
 
 
 async def _head(request: web.Request, start: Start) -> web.Response:
-    await request.app[HUB].locate(request.match_info["id"], start)
+    await view_of(request).locate(request.match_info["id"], start)
     return web.Response(headers=_HEADERS)
 
 
 def _open(request: web.Request, reader: type[_R], first: bytes) -> _R | None:
     """Send the head and the first bytes; None when the client has gone."""
     connections = request.app[CONNECTIONS]
-    headers = {**_HEADERS, **common_headers(request), "Connection": "close"}
-    connection = take_over(request, 200, headers, lambda transport: EventStream(connections, transport))
+    headers = {**_HEADERS, "Connection": "close"}
+    connection = go_live(request, 200, headers, lambda transport: EventStream(connections, transport))
     if connection is None:
         return None
     if first:

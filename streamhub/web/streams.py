@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -12,9 +13,10 @@ from streamhub.catalog import DEFAULT_LIMIT, Catalog
 from streamhub.events import json_schema
 from streamhub.filters import parse_time
 from streamhub.seek import parse_count
-from streamhub.summary import DEFAULT_BUCKETS, SummaryStore
+from streamhub.summary import DEFAULT_BUCKETS, SummaryStore, check_buckets
 from streamhub.web.answers import answer_json
 from streamhub.web.query import limit_of, once
+from streamhub.web.view import view_of
 from streamhub.wire import compact
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ async def list_streams(request: web.Request) -> web.Response:
     """The streams, newest activity first, in pages."""
     surveys, limit = request.app[SURVEYS], limit_of(request) or DEFAULT_LIMIT
     after, prefix, mission = (once(request.query, name) for name in ("after", "prefix", "mission_id"))
-    page = await surveys.list(lambda: surveys.catalog.page(limit, after, prefix or "", mission))
+    visible = view_of(request).allows
+    page = await surveys.list(lambda: surveys.catalog.page(limit, after, prefix or "", mission, visible))
     return answer_json(request, page.body, page.etag)
 
 
@@ -69,14 +72,10 @@ async def summarise(request: web.Request) -> web.Response:
     buckets = once(request.query, "buckets")
     count = DEFAULT_BUCKETS if buckets is None else parse_count("buckets", buckets)
     since, until = (once(request.query, name) for name in ("since", "until"))
-    summary = await surveys.sum_up(
-        lambda: surveys.summaries.answer(
-            stream,
-            count,
-            None if since is None else parse_time(since),
-            None if until is None else parse_time(until),
-        )
-    )
+    span = [None if time is None else parse_time(time) for time in (since, until)]
+    check_buckets(count)
+    view_of(request).check(stream)
+    summary = await surveys.sum_up(partial(surveys.summaries.answer, stream, count, *span))
     return answer_json(request, compact(summary))
 
 

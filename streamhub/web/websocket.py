@@ -12,11 +12,13 @@ from aiohttp import HttpVersion11
 from streamhub.deflate import Deflated, negotiate
 from streamhub.inbound import NO_STATUS, NORMAL, PROTOCOL_ERROR, Breach, Closed, Data, Inbound, Ping
 from streamhub.reader import Reader
-from streamhub.web.access import common_headers
-from streamhub.web.connection import Connection, take_over, taken_over
+from streamhub.web.connection import Connection, taken_over
+from streamhub.web.credentials import SUBPROTOCOL, offered_subprotocols
 from streamhub.web.keys import CONFIG, CONNECTIONS, HUB
+from streamhub.web.live import go_live
 from streamhub.web.problems import problem
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.view import view_of
 from streamhub.wire import PING_FRAME, close_frame, line_messages, pong_frame, text_frames
 
 if TYPE_CHECKING:
@@ -38,9 +40,9 @@ DELETED: Final = 4404
 REPLACED: Final = 4410
 GOING_AWAY: Final = 1001
 INBOUND_DATA: Final = 1008
+EXPIRED: Final = 4401
 #: What ends a socket, as it is counted.
-_CAUSES: Final = {NORMAL: "closed", GOING_AWAY: "shutdown", DELETED: "reset", REPLACED: "reset"}
-_SUBPROTOCOL: Final = "streamhub.v1"
+_CAUSES: Final = {NORMAL: "closed", GOING_AWAY: "shutdown", EXPIRED: "expired", DELETED: "reset", REPLACED: "reset"}
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 
@@ -93,6 +95,10 @@ class WebSocket(Connection):
     def go_away(self) -> None:
         """The server shuts down."""
         self.close(GOING_AWAY, "the server shuts down, come back in a moment")
+
+    def expire(self) -> None:
+        """The token is good no longer."""
+        self.close(EXPIRED, "token expired")
 
     def beat(self) -> None:
         """A ping: proxies see that the connection lives."""
@@ -151,7 +157,7 @@ async def plain_websocket(request: web.Request) -> web.StreamResponse:
     if refusal is not None:
         return refusal
     wanted = filter_of(request)
-    place = await request.app[HUB].start(request.match_info["id"], start_of(request), wait=may_wait(request))
+    place = await view_of(request).start(request.match_info["id"], start_of(request), wait=may_wait(request))
     socket = upgrade(request, WebSocket)
     if socket is not None:
         reader = _PlainReader(request, socket)
@@ -178,10 +184,9 @@ def handshake_refusal(request: web.Request) -> web.Response | None:
     return None if valid else problem(400, "Sec-WebSocket-Key is not 16 bytes in base64")
 
 
-def _listed(request: web.Request, name: str, *, fold: bool = True) -> set[str]:
-    """The members of a list field, over all its lines; in lower case unless told otherwise."""
-    members = {member.strip() for line in request.headers.getall(name, []) for member in line.split(",")}
-    return {member.lower() for member in members} if fold else members
+def _listed(request: web.Request, name: str) -> set[str]:
+    """The members of a list field, over all its lines, in lower case."""
+    return {member.strip().lower() for line in request.headers.getall(name, []) for member in line.split(",")}
 
 
 def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
@@ -190,8 +195,8 @@ def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
     key = request.headers["Sec-WebSocket-Key"].encode()
     accept = base64.b64encode(hashlib.sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest()).decode()
     headers: dict[str, Any] = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
-    if _SUBPROTOCOL in _listed(request, "Sec-WebSocket-Protocol", fold=False):
-        headers["Sec-WebSocket-Protocol"] = _SUBPROTOCOL
+    if SUBPROTOCOL in offered_subprotocols(request):
+        headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
     offers = request.headers.getall("Sec-WebSocket-Extensions", [])
     window_bits, extension = (config.compress and negotiate(",".join(offers))) or (0, "")
     if extension:
@@ -200,4 +205,4 @@ def upgrade(request: web.Request, socket_type: type[_S]) -> _S | None:
     def make(transport: asyncio.Transport) -> _S:
         return socket_type(connections, transport, refuse_data=config.inbound == "close", window_bits=window_bits)
 
-    return take_over(request, 101, {**headers, **common_headers(request)}, make)
+    return go_live(request, 101, headers, make)

@@ -67,7 +67,7 @@ class Workers:
                 self._workers = [self._start() for _ in range(self._config.workers)]
                 self._wait_until_ready()
                 if not self._stopping:
-                    started(url_of(self._config.host, port))
+                    started(url_of(self._config, port))
                 self._keep_going()
             finally:
                 self._end()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 #: What any answer may carry.
 COMMON = {
     *("Date", "Server", "Content-Type", "Content-Length", "Connection", "Vary", "X-Content-Type-Options"),
-    *("Cross-Origin-Resource-Policy", "Referrer-Policy", "Access-Control-Allow-Origin"),
+    *("Cross-Origin-Resource-Policy", "Referrer-Policy", "Permissions-Policy"),
+    "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers",
 }
 

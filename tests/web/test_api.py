@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,8 +22,8 @@ from streamhub.offset import NO_GENERATION
 from streamhub.seek import parse_start
 from streamhub.web.api.parameters import OFFSET_PATTERN
 from streamhub.web.app import make_app
-from tests.servers import Server, Stream
-from tests.web.described import openapi
+from tests.servers import Server, Stream, served
+from tests.web.described import Described, openapi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +59,7 @@ class Ask(NamedTuple):
         query: with ``{tail}`` for the closed stream's end, ``{beyond}`` for a place past it.
         stream: what stands for ``{id}``.
         times: how often it is asked.
+        server: ``open``; ``locked``, which asks for a token; ``full``, which has all connections that it may have.
     """
 
     status: int
@@ -67,6 +69,7 @@ class Ask(NamedTuple):
     headers: dict[str, str] = {}  # noqa: RUF012 - never changed
     stream: str = "closed"
     times: int = 1
+    server: str = "open"
 
 
 def _asks() -> list[Ask]:
@@ -75,6 +78,14 @@ def _asks() -> list[Ask]:
     guarded = [path for path in paths if path not in {"/healthz", "/readyz"}]
     asks = [Ask(405, "POST", path) for path in paths]
     asks += [Ask(204, "OPTIONS", path, headers=_PREFLIGHT) for path in paths]
+    asks += [Ask(401, method, path, server="locked") for path in guarded for method in ("GET", "HEAD", "OPTIONS")]
+    asks += [Ask(303, method, "/", "token=s3cret", server="locked") for method in ("GET", "HEAD")]
+    asks += [Ask(400, method, "/", "token=a&token=b") for method in ("GET", "HEAD")]
+    asks += [
+        Ask(429, "GET", f"{_STREAM}/ws", "", _HANDSHAKE, server="full"),
+        Ask(429, "GET", "/v1/ws", "stream=closed", _HANDSHAKE, server="full"),
+        Ask(429, "GET", f"{_STREAM}/sse", server="full"),
+    ]
     asks += [Ask(403, method, path, headers=_ELSEWHERE) for path in guarded for method in ("GET", "HEAD", "OPTIONS")]
     for method in ("GET", "HEAD"):
         asks += [Ask(200, method, path) for path in paths if path not in _SOCKETS]
@@ -147,11 +158,19 @@ async def test_each_answer_is_described_and_each_described_answer_can_be_had(ser
     generation = headers["Stream-Next-Offset"].partition("_")[0]
     places = {name: f"{generation}_{number}" for name, number in numbers.items()}
 
+    async with contextlib.AsyncExitStack() as stack:
+        locked = await stack.enter_async_context(served(server.directory, tokens=("s3cret",)))
+        full = await stack.enter_async_context(served(server.directory, max_connections_per_address=1))
+        await stack.enter_async_context(full.session.ws_connect(f"{full.url}/v1/stream/odd/ws"))
+        await _compare(described, {"open": server, "locked": locked, "full": full}, places)
+
+
+async def _compare(described: Described, servers: dict[str, Server], places: dict[str, str]) -> None:
     answered: set[tuple[str, str, int]] = set()
     seen: dict[object, set[str]] = {}  # headers; of a refusal that routes share, over all of them
     for ask in _asks():
         for _ in range(ask.times):
-            status, headers, body = await _ask(server, ask, places)
+            status, headers, body = await _ask(servers[ask.server], ask, places)
         assert status == ask.status, f"{ask}: {body[:200]!r}"
         method = "GET" if status == 405 else ask.method
         found = described.check_answer(method, ask.path, status, headers, body)

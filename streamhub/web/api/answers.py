@@ -32,6 +32,9 @@ HEADERS: Final[dict[str, Any]] = {
     "Retry-After": _header("Seconds to wait before asking again.", "1", {**_TEXT, "pattern": "^[0-9]+$"}),
     "X-Accel-Buffering": _header("Tells proxies to pass events on at once.", "no"),
     "Content-Security-Policy": _header("What the page may load.", "default-src 'none'"),
+    "Location": _header("Where to go on.", "/"),
+    "Set-Cookie": _header("The token, for this browser.", "streamhub=czNjcmV0; HttpOnly; Path=/; SameSite=Strict"),
+    "WWW-Authenticate": _header("How to show a token.", "Bearer"),
     "Upgrade": _header("The protocol to speak.", "websocket"),
     "Sec-WebSocket-Accept": _header("The answer to `Sec-WebSocket-Key`.", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
     "Sec-WebSocket-Protocol": _header("The subprotocol, when the client offers it.", "streamhub.v1"),
@@ -92,13 +95,19 @@ PROBLEMS: Final[dict[int, Answer]] = dict(
             400, "A value that is wrong whatever the streams hold.", "tail 'x' is no count: give a whole number from 0"
         ),
         _problem(
+            401,
+            "No token, or one that is not good.",
+            "this server asks for a token: send Authorization: Bearer, or open /?token=… once",
+            "WWW-Authenticate",
+        ),
+        _problem(
             403,
             "`Host` or `Origin` is not one that may read.",
             "origin 'https://other.example' may not read: start the server with --allow-origin if it should",
         ),
         _problem(
             404,
-            "There is no such stream.",
+            "There is no such stream, or none that the token is good for.",
             f"there is no stream {example.STREAM!r}: see /v1/streams for those there are",
         ),
         _problem(
@@ -123,7 +132,7 @@ PROBLEMS: Final[dict[int, Answer]] = dict(
         ),
         _problem(
             429,
-            "The client keeps asking at the end of a closed stream.",
+            "The client keeps asking at the end of a closed stream, or has as many live connections as it may.",
             "this stream is closed and nothing will follow this offset: stop asking",
             "Retry-After",
         ),

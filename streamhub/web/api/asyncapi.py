@@ -8,6 +8,7 @@ from typing import Any, Final
 from streamhub.web.api.channels import CHANNELS
 from streamhub.web.api.messages import MESSAGES
 from streamhub.web.api.schemas import schemas
+from streamhub.web.api.security import SCHEMES, asyncapi_schemes
 
 _ABOUT: Final = """\
 What a reader of execution streams is told, as it happens. Nothing is received: what a client sends is read and thrown
@@ -34,6 +35,7 @@ def asyncapi() -> dict[str, Any]:
             f"send{name[0].upper()}{name[1:]}": channel.operation(name) for name, channel in CHANNELS.items()
         },
         "components": {
+            "securitySchemes": asyncapi_schemes(),
             "schemas": _schemas(),
             "messages": {name: message.asyncapi(name) for name, message in MESSAGES.items()},
         },
@@ -43,7 +45,9 @@ def asyncapi() -> dict[str, Any]:
 def _server(protocol: str) -> dict[str, Any]:
     """This server, wherever it is: it knows no name of its own."""
     host = {"default": "127.0.0.1:8765", "description": "Where this document came from."}
-    return {"host": "{host}", "protocol": protocol, "variables": {"host": host}}
+    names = SCHEMES if protocol == "ws" else [name for name in SCHEMES if name != "subprotocol"]
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in names]
+    return {"host": "{host}", "protocol": protocol, "variables": {"host": host}, "security": security}
 
 
 def _schemas() -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streamhub.inbound import MAX_MESSAGE, NORMAL, PROTOCOL_ERROR, TOO_BIG
 from streamhub.web.api.parameters import FILTERS, PARAMETERS, START, query_schema
+from streamhub.web.multiplex import AT_CAPACITY
 from streamhub.web.timing import Timing
-from streamhub.web.websocket import DELETED, GOING_AWAY, INBOUND_DATA, REPLACED
+from streamhub.web.websocket import DELETED, EXPIRED, GOING_AWAY, INBOUND_DATA, REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ _CLOSE_CODES: Final = {
     GOING_AWAY: "The server shuts down: come back in a moment.",
     PROTOCOL_ERROR: "The client broke the rules of WebSocket.",
     INBOUND_DATA: "The client sent data, to a server that was told not to take it.",
+    EXPIRED: "The token has expired: get a new one.",
     TOO_BIG: f"The client sent a message over {MAX_MESSAGE} bytes.",
 }
 
@@ -95,6 +97,7 @@ CHANNELS: Final[dict[str, Channel]] = {
         ("open", "events", "heartbeat", "end", "reset", "error"),
         {
             NORMAL: "Every stream has ended, or been reset.",
+            AT_CAPACITY: "More streams match than one socket may have: name fewer.",
             **_CLOSE_CODES,
             REPLACED: "Every stream was reset, and none has ended.",
         },

@@ -11,6 +11,7 @@ from streamhub.web.api.answers import HEADERS, PROBLEMS, problem_name
 from streamhub.web.api.parameters import PARAMETERS
 from streamhub.web.api.routes import OPTIONS, ROUTES, Method, Route
 from streamhub.web.api.schemas import schemas
+from streamhub.web.api.security import SCHEMES, SECURITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,10 @@ An *offset* is an opaque token for a place between two lines; it sorts as text, 
 and every host. The types of events are {", ".join(f"`{name}`" for name in EVENT_TYPES)}; a line that is no event shows
 as `malformed`. Unknown query parameters are ignored. Every answer varies by `Accept` and `Origin`; one to an origin
 that may read carries the headers of CORS. Errors are problem details (RFC 9457).
+
+Where the server asks for a token, a stream that the token is not good for does not exist: it is answered for as a
+stream that is not there, and stands in no list. A client that does not send the head of its first request in time gets
+408, and the connection is closed.
 """
 
 
@@ -49,7 +54,9 @@ def openapi(served: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
             {"name": "server", "description": "The server itself, and what describes it."},
         ],
         "paths": {path: _path_item(path, route, served[path]) for path, route in ROUTES.items() if path in served},
+        "security": SECURITY,
         "components": {
+            "securitySchemes": SCHEMES,
             "schemas": schemas(),
             "parameters": {key: parameter.openapi() for key, parameter in PARAMETERS.items()},
             "headers": HEADERS,
@@ -67,12 +74,22 @@ def _path_item(path: str, route: Route, said: Mapping[str, str]) -> dict[str, An
             "tags": [route.tag],
             "summary": _HEAD if name == "HEAD" else said[name],
             **({"description": route.about} if route.about and name == "GET" else {}),
-            **_operation(method, [*([403] if route.guarded else []), *([405] if name == "GET" else []), 500]),
+            **_security(route, name),
+            **_operation(method, [*([401, 403] if route.guarded else []), *([405] if name == "GET" else []), 500]),
         }
         for name, method in methods.items()
         if name in said
     }
     return {**({"parameters": _parameters(in_path)} if in_path else {}), **item}
+
+
+def _security(route: Route, name: str) -> dict[str, Any]:
+    """How a token may be shown, where that is not as everywhere."""
+    if not route.guarded:
+        return {"security": []}
+    if name == "GET" and "subprotocol" in route.get.parameters:
+        return {"security": [*SECURITY, {"subprotocol": []}]}
+    return {}
 
 
 def _operation(method: Method, shared: list[int]) -> dict[str, Any]:

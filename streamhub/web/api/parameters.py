@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streamhub.catalog import DEFAULT_LIMIT, MAX_LIMIT
+from streamhub.config import Config
 from streamhub.stream_id import STREAM_ID_PATTERN
 from streamhub.summary import DEFAULT_BUCKETS, MAX_BUCKETS
 from streamhub.web.api import examples as example
-from streamhub.web.multiplex import MAX_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,11 +130,17 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "stream": Parameter(
         "stream",
         "A stream by its id, and where it starts if that is not where the others do: `<id>@<offset>`.",
-        _several({"type": "string", "pattern": f"^{STREAM_ID_PATTERN}(?:@{OFFSET_PATTERN})?$"}, maxItems=MAX_STREAMS),
+        _several(
+            {"type": "string", "pattern": f"^{STREAM_ID_PATTERN}(?:@{OFFSET_PATTERN})?$"}, maxItems=Config.max_streams
+        ),
         [f"{example.STREAM}@{example.SECOND}"],
     ),
     "match": Parameter(
         "match", "Streams whose ids match this glob, those that appear later too.", _several(_TEXT), ["2026*"]
+    ),
+    # --- the dashboard -------------------------------------------------------------------------------------------
+    "token": Parameter(
+        "token", "A token to keep in a cookie: the answer leads to the address without it.", _TEXT, "s3cret"
     ),
     # --- headers -------------------------------------------------------------------------------------------
     "ifNoneMatch": Parameter(
@@ -153,7 +159,11 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "socketVersion": Parameter("Sec-WebSocket-Version", "The only version there is.", {"const": "13"}, "13", "header"),
     "socketKey": Parameter("Sec-WebSocket-Key", "16 bytes in base64.", _TEXT, "dGhlIHNhbXBsZSBub25jZQ==", "header"),
     "subprotocol": Parameter(
-        "Sec-WebSocket-Protocol", "`streamhub.v1` is spoken, named or not.", _TEXT, "streamhub.v1", "header"
+        "Sec-WebSocket-Protocol",
+        "`streamhub.v1` is spoken, named or not; beside it `bearer.<token in base64url without padding>` may stand.",
+        _TEXT,
+        "streamhub.v1",
+        "header",
     ),
 }
 

@@ -51,7 +51,7 @@ class Route:
         get: what GET takes and answers.
         head: the same for HEAD, where that is not as GET without a body.
         about: what there is to say beside the handler's own words.
-        guarded: whether ``Host`` and ``Origin`` are looked at.
+        guarded: whether ``Host``, ``Origin`` and the token are looked at.
     """
 
     name: str
@@ -91,9 +91,12 @@ ROUTES: Final[dict[str, Route]] = {
         "Dashboard",
         "server",
         Method(
-            answers={
-                200: Answer("A page.", ("Cache-Control", "Content-Security-Policy"), {"text/html": Content(_TEXT)})
-            }
+            ("token",),
+            {
+                200: Answer("A page.", ("Cache-Control", "Content-Security-Policy"), {"text/html": Content(_TEXT)}),
+                303: Answer("The token is kept in a cookie.", ("Location", "Set-Cookie", "Cache-Control")),
+            },
+            (400,),
         ),
     ),
     "/v1/streams": Route(
@@ -140,7 +143,7 @@ ROUTES: Final[dict[str, Route]] = {
         Method(
             (*START, *FILTERS, "wait", *HANDSHAKE),
             {101: Answer("One text message per line follows.", _SWITCHED)},
-            (400, 404, 410, 426, 503),
+            (400, 404, 410, 426, 429, 503),
         ),
         Method(refusals=(426,)),
         "See `/asyncapi.json`. A browser sees no status of a handshake: ask `HEAD /v1/stream/{id}?offset=…` first.",
@@ -158,7 +161,7 @@ ROUTES: Final[dict[str, Route]] = {
                 ),
                 204: Answer("The stream is closed and was read: this stops `EventSource`.", ("Cache-Control",)),
             },
-            (400, 404, 410, 503),
+            (400, 404, 410, 429, 503),
         ),
         Method(
             (*START, "lastEventId"),
@@ -181,7 +184,7 @@ ROUTES: Final[dict[str, Route]] = {
         Method(
             ("stream", "match", *START, *FILTERS, "wait", *HANDSHAKE),
             {101: Answer("JSON messages follow.", _SWITCHED)},
-            (400, 404, 410, 426, 503),
+            (400, 404, 410, 426, 429, 503),
         ),
         Method(refusals=(426,)),
         "See `/asyncapi.json`. Give `stream` or `match`, or both; `offset`, `tail` and `since` hold for the streams "

@@ -1,0 +1,43 @@
+"""Making a request live: within the limits, and for as long as its token is good."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from streamhub.web.access import common_headers
+from streamhub.web.connection import Connection, take_over
+from streamhub.web.credentials import grant_of
+from streamhub.web.keys import ADMISSION, CONNECTIONS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import web
+
+_C = TypeVar("_C", bound=Connection)
+
+
+def go_live(
+    request: web.Request, status: int, headers: Mapping[str, str], make: Callable[[asyncio.Transport], _C]
+) -> _C | None:
+    """Answer with a head and take the socket over; None when the client has gone.
+
+    Raises:
+        CapacityError: there are as many live connections as there may be.
+    """
+    admission = request.app[ADMISSION]
+    address = admission.enter(request.remote)
+    connection = None
+    try:
+        connection = take_over(request, status, {**headers, **common_headers(request)}, make)
+    finally:
+        if connection is None:
+            admission.leave(address)
+    if connection is not None:
+        connection.when_lost(partial(admission.leave, address))
+        left = grant_of(request).seconds_left()
+        if left is not None:
+            request.app[CONNECTIONS].expire(connection, left, connection.expire)
+    return connection
