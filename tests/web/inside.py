@@ -20,8 +20,8 @@ from streamhub.web.timing import Timing
 
 #: So quick that a test need not wait.
 QUICK = Timing(heartbeat=0.1, sweep=0.02, farewell=0.3, long_poll=0.3, rotation=0.3, drain=2.0)
-#: As quick to look, but silent: for tests that count what comes.
-SILENT = replace(QUICK, heartbeat=60.0)
+#: As quick to look, but with nothing to say of its own accord: for tests that count what comes.
+SILENT = replace(QUICK, heartbeat=60.0, long_poll=60.0, rotation=60.0)
 
 
 @dataclass
