@@ -17,13 +17,14 @@ from rich.console import Console
 
 from benchmark.plot import draw
 from benchmark.processes import BenchError
+from benchmark.profiling import summary
 from benchmark.report import Row, tables
 from benchmark.suite import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_USUAL = ("burst", "paced", "gentle", "idle", "replay", "emitter")
+_USUAL = ("burst", "paced", "gentle", "idle", "replay", "short-replay", "emitter")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +58,10 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for table in tables(rows):
         console.print(table)
+    if options.profile:
+        for run in dict.fromkeys((row.case, row.peer) for row in rows if row.figures):
+            if files := sorted(options.profile.glob(f"{'-'.join(run)}-[0-9].txt")):
+                console.print(summary(files))
     console.print(_machine(load))
     if options.quick:
         console.print("The sizes were small, not those of the titles: this shows that it runs, and nothing else.")

@@ -173,8 +173,9 @@ def replay(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
 def quiet(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
     """Streams that are watched and that nobody writes: what looking at them costs, and when a change is seen."""
     assert isinstance(peer, Streamhub)
-    for number in range(size.streams):
-        (peer.streams / f"q{number}.jsonl").write_bytes(event(0, 0) + b"\n")
+    peer.publish([event(0, 0)])
+    for number in range(1, size.streams):
+        (peer.streams / f"quiet-{number}.jsonl").write_bytes(event(0, 0) + b"\n")
     with session(peer, size, history=size.streams, live=1, sample=1) as run:
         time.sleep(_COLD)
         with profiled(peer.process.pid, profile):
@@ -182,8 +183,7 @@ def quiet(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
             time.sleep(_WATCH)
             spent = peer.process.usage().cpu_s - before.cpu_s
         start = time.monotonic_ns()
-        with (peer.streams / f"q{size.streams // 2}.jsonl").open("ab", buffering=0) as stream:
-            stream.write(event(1, start) + b"\n")
+        peer.publish([event(1, start)])
         tally = run.result(size, size.streams, 1)
         return {"core_percent": 100 * spent / _WATCH, "seen_after_ms": (tally["done"] - start) / 1e6}
 
