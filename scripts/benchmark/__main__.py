@@ -62,12 +62,13 @@ def main() -> int:
         for run in dict.fromkeys((row.case, row.peer) for row in rows if row.figures):
             if files := sorted(options.profile.glob(f"{'-'.join(run)}-[0-9].txt")):
                 console.print(summary(files))
-    console.print(_machine(load))
+    machine = _machine(load)
+    console.print(machine)
     if options.quick:
         console.print("The sizes were small, not those of the titles: this shows that it runs, and nothing else.")
     if options.json:
         options.json.write_text(
-            json.dumps({"machine": _machine(load), "runs": [asdict(row) for row in rows]}, indent=1) + "\n"
+            json.dumps({"machine": machine, "runs": [asdict(row) for row in rows]}, indent=1) + "\n"
         )
     if options.plot:
         draw(rows, options.plot)
@@ -95,7 +96,7 @@ def _measure(names: list[str], peers: list[str] | None, options: argparse.Namesp
 def _machine(load: float) -> str:
     return (
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"load {load:.2f} before the first run"
+        f"load {load:.2f} before the first run, {os.getloadavg()[0]:.2f} after the last"
     )
 
 

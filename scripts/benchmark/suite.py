@@ -50,20 +50,20 @@ def _served(measure: cases.Measure, size: Size, quick_size: Size) -> Callable[[s
     return run
 
 
-_OTHERS: Final = ("aiohttp", "websockets", "ws", "nchan", "nchan-2-workers", "nats")
+_OTHERS: Final = ("aiohttp", "websockets", "ws", "nchan", "nats")
 _FLOORS: Final = tuple(f"streamhub-floor-{ms}ms" for ms in (1, 10, 20, 50, 100))
 
 CASES: Final[dict[str, Case]] = {
     "burst": Case(
         title="2,000 events at once to 1,000 clients",
-        peers=("streamhub", "streamhub-sse", "streamhub-multiplexed", "streamhub-uvloop", *_OTHERS),
+        peers=("streamhub", "streamhub-sse", "streamhub-multiplexed", "streamhub-uvloop", *_OTHERS, "nchan-2-workers"),
         figure="deliveries_per_s",
         more_is_better=True,
         run=_served(cases.burst, Size(1000, 2000), Size(50, 500)),
     ),
     "paced": Case(
         title="100 events a second to 1,000 clients, for 5 seconds",
-        peers=("streamhub", "streamhub-uvloop", *_OTHERS),
+        peers=("streamhub", "streamhub-uvloop", *_OTHERS, "nchan-2-workers"),
         figure="p99_ms",
         more_is_better=False,
         run=_served(cases.paced, Size(1000, 500, 100), Size(50, 100, 100)),
