@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from streamhub.append import AppendFile
 from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
 from streamhub.events import Extraction, Navigation, Payload, Signal, State, Status, line_rest
+from streamhub.plain import PlainLines
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.writer import Fsync, StreamWriter
 
@@ -96,7 +97,7 @@ class Emitter:
             ConfigError: the directory or the file is not what it must be, or may not be written.
             EmitError: it cannot be written just now (strict only; else it is an outage, and this raises nothing).
         """
-        line_rest(mission_id, Status("started"))
+        self._plain = PlainLines(mission_id)
         if fsync not in get_args(Fsync):
             raise ConfigError(f"fsync {fsync!r} is unknown: use never, interval or always")
         self.mission_id = mission_id
@@ -140,12 +141,12 @@ class Emitter:
         """
         error: StreamhubError | None
         try:
-            rest = line_rest(self.mission_id, payload)
+            rest = self._plain.rest(payload) or line_rest(self.mission_id, payload)
         except InvalidEventError as invalid:
             error = invalid
             self._writer.drop(invalid, type(payload).__name__)
         else:
-            error = self._writer.write(rest, final=isinstance(payload, Status) and payload.final)
+            error = self._writer.write(rest, final=type(payload) is Status and payload.final)
         if error is not None and self._strict:
             raise error
 

@@ -10,7 +10,6 @@ Optional fields are left out when they are empty. Fields that are not named here
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from datetime import UTC, datetime, timedelta
@@ -207,13 +206,13 @@ def nanoseconds(moment: datetime) -> int:
 
 def line_start(moment: int) -> bytes:
     """A line up to its timestamp, which is given in nanoseconds since 1970."""
-    return b'%b.%06dZ"' % (_to_the_second(moment // 1_000_000_000), moment // 1000 % 1_000_000)
+    return b'%b%06dZ"' % (line_second(moment // 1_000_000_000), moment // 1000 % 1_000_000)
 
 
-@functools.lru_cache(maxsize=16)
-def _to_the_second(seconds: int) -> bytes:
+def line_second(seconds: int) -> bytes:
+    """A line up to the microseconds of its timestamp; ``seconds`` since 1970."""
     year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
-    return b"%b%04d-%02d-%02dT%02d:%02d:%02d" % (_LINE_START, year, month, day, hour, minute, second)
+    return b"%b%04d-%02d-%02dT%02d:%02d:%02d." % (_LINE_START, year, month, day, hour, minute, second)
 
 
 def line_rest(mission_id: str, payload: Payload) -> bytes:
@@ -223,26 +222,30 @@ def line_rest(mission_id: str, payload: Payload) -> bytes:
         InvalidEventError: a field is not of its type, or JSON cannot carry it; the message names it.
     """
     kind = type(payload)
-    event_type = _EVENT_TYPE_OF.get(kind)
-    if not isinstance(mission_id, str):
-        raise InvalidEventError(f"mission_id: {ascii(mission_id)[:100]} is no text")
-    if event_type is None:
-        raise InvalidEventError(f"payload: {kind.__name__} is none; use Navigation, Extraction, Signal or Status")
+    middle = line_middle(mission_id, kind)
     try:
         body = _encoder.encode(payload)
         _payload_decoders[kind].decode(body)  # what could not be read back is not written
     except _JSON_ERRORS as error:
-        raise InvalidEventError(f"{event_type} payload: {_explain(error)}") from error
-    return b"%b%b}" % (_line_middle(mission_id, event_type), body)
+        raise InvalidEventError(f"{_EVENT_TYPE_OF[kind]} payload: {_explain(error)}") from error
+    return b"%b%b}" % (middle, body)
 
 
-@functools.lru_cache(maxsize=256)
-def _line_middle(mission_id: str, event_type: str) -> bytes:
+def line_middle(mission_id: str, kind: type[Payload]) -> bytes:
+    """A line between its timestamp and its payload, which is of that kind.
+
+    Raises:
+        InvalidEventError: ``mission_id`` can be none, or there is no such kind.
+    """
+    if not isinstance(mission_id, str):
+        raise InvalidEventError(f"mission_id: {ascii(mission_id)[:100]} is no text")
+    if kind not in _EVENT_TYPE_OF:
+        raise InvalidEventError(f"payload: {kind.__name__} is none; use Navigation, Extraction, Signal or Status")
     try:
         mission = _encoder.encode(msgspec.convert(mission_id, MissionId))
     except _JSON_ERRORS as error:
         raise InvalidEventError(f"mission_id: {_explain(error)}") from error
-    return b',"mission_id":%b,"event_type":"%b","payload":' % (mission, event_type.encode())
+    return b',"mission_id":%b,"event_type":"%b","payload":' % (mission, _EVENT_TYPE_OF[kind].encode())
 
 
 def _explain(error: Exception) -> str:

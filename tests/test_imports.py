@@ -35,7 +35,7 @@ LAYERS = {
     # A line as bytes: what it means, how it travels. Pure (see the test below).
     "lines": Layer("batch filters times lines wire inbound deflate meter", "errors names", "msgspec"),
     # What a mission imports, beside a web framework of its own: light, so no asyncio either (see the test below).
-    "emitter": Layer("append writer emitter", "errors names schema lines", "msgspec"),
+    "emitter": Layer("append backward plain writer emitter", "errors names schema lines", "msgspec"),
     "stream": Layer("folder stream seek page", "errors names lines", "msgspec"),
     # What a stream, or a folder of them, holds at large.
     "survey": Layer("ends tally catalog summary", "errors names lines stream", "msgspec"),
