@@ -15,12 +15,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from streamhub.backward import read_end
 from streamhub.batch import is_final
-from streamhub.events import line_start, nanoseconds
-from streamhub.filters import time_of
+from streamhub.events import line_second, line_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 # O_NONBLOCK: opening a pipe or a device that somebody planted must not wait. Regular files do not care.
@@ -30,10 +30,7 @@ _TRY_LOCK: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 #: Seconds between two tries for a lock that others hold for microseconds; a spin would only keep them from working.
 _PAUSE: Final = 0.00005
 _NOWHERE: Final = -1
-#: How far back from the end a time is looked for, in bytes: a file that holds none must not hold up the mission.
-_LOOK_BACK: Final = 16 * 1024 * 1024
-_FIRST_BLOCK: Final = 4096
-_LARGEST_BLOCK: Final = 1024 * 1024
+_SECOND: Final = 1_000_000_000
 
 
 class AppendFile:
@@ -47,6 +44,8 @@ class AppendFile:
     """
 
     _fd = _NOWHERE
+    # An attribute, not a method: a call less for each event.
+    _write: Callable[[int, bytes], int] = staticmethod(os.write)
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
         """Nothing is opened before the first lock().
@@ -65,6 +64,9 @@ class AppendFile:
         self._now = 0
         self._latest = 0
         self._checked = _NOWHERE
+        # While append_at_once() may be tried, when that ends (else 0), and how lines begin until then.
+        self._until = 0
+        self._second = b""
 
     def lock(self, patience: float) -> None:
         """Lock the file, opening it when it must be, and take in what others have appended.
@@ -77,13 +79,14 @@ class AppendFile:
         Raises:
             OSError: it cannot be opened or read, is no regular file, or stayed locked.
         """
+        self._until = 0
         checked, self._checked = self._checked, _NOWHERE  # if anything goes wrong, ask again next time
         if checked == _NOWHERE and not self._is_ours():
             self._fd = _NOWHERE
             self._open()
         self._flock(patience)
         self._now = time.time_ns()
-        second = self._now // 1_000_000_000
+        second = self._now // _SECOND
         if second != checked and not self._is_in_place():
             self._reopen(patience)
         end = os.lseek(self._fd, 0, os.SEEK_END)
@@ -98,7 +101,8 @@ class AppendFile:
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
             except OSError:
-                self._checked = _NOWHERE  # the descriptor is not ours any more, and so holds no lock of ours
+                # The descriptor is not ours any more, and so holds no lock of ours.
+                self._checked, self._until = _NOWHERE, 0
 
     def append(self, rest: bytes, *, final: bool = False) -> None:
         """Write one line in one write, with the time at which the file was locked, which it must be.
@@ -111,10 +115,11 @@ class AppendFile:
             OSError: it was not written, or not to its end. A line that lacks its newline only is not lost: the
                 next append gives it one.
         """
+        self._until = 0
         line = b"%b%b\n" % (line_start(self._now), rest)
         if self.torn:
             line = b"\n" + line
-        written = self._write(line)
+        written = self._write(self._fd, line)
         self._end += written
         self._latest = self._now
         if written == len(line):
@@ -122,6 +127,45 @@ class AppendFile:
         else:
             self._see_short_write(line[:written], len(line))
         self.closed = final
+        if self._now // _SECOND == self._checked and not (final or self.torn or self.replaced):
+            self._until = (self._checked + 1) * _SECOND
+            self._second = line_second(self._checked)
+
+    def append_at_once(self, rest: bytes) -> bool:
+        """Lock, append and unlock in one go, if nothing has happened since the last append; else append nothing.
+
+        Nearly every event comes this way, so it does what its four system calls need, and no more. Nothing has
+        happened: the second in which the path was looked at goes on, the clock is not behind the last line, nobody
+        has the lock, and the file ends where that append ended. Everything else is for lock().
+
+        Args:
+            rest: the line from its timestamp on; not a final one.
+
+        Returns:
+            Whether it was appended.
+
+        Raises:
+            OSError: as append() does.
+        """
+        if not self._until:
+            return False
+        try:
+            fcntl.flock(self._fd, _TRY_LOCK)
+            now = time.time_ns()
+            if not self._latest <= now < self._until or os.lseek(self._fd, 0, os.SEEK_END) != self._end:
+                return False
+            line = b'%b%06dZ"%b\n' % (self._second, now // 1000 % 1_000_000, rest)
+            written = self._write(self._fd, line)
+            self._end += written
+            self._latest = now
+            if written != len(line):
+                self._until = 0
+                self._see_short_write(line[:written], len(line))
+        except BlockingIOError:
+            return False
+        finally:
+            self.unlock()
+        return True
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk.
@@ -134,16 +178,13 @@ class AppendFile:
 
     def close(self) -> None:
         """Let go of the file; the next lock() opens it again. A forked child's close leaves its parent's lock alone."""
-        fd, self._fd, self._checked = self._fd, _NOWHERE, _NOWHERE
+        fd, self._fd, self._checked, self._until = self._fd, _NOWHERE, _NOWHERE, 0
         if fd != _NOWHERE:
             with suppress(OSError):  # a network disk's late refusal; who has to know asks for fsync
                 os.close(fd)
 
     def __del__(self) -> None:
         self.close()
-
-    def _write(self, line: bytes) -> int:
-        return os.write(self._fd, line)
 
     def _see_short_write(self, part: bytes, size: int) -> None:
         if part:
@@ -208,37 +249,15 @@ class AppendFile:
         """Look at an end of the file that is not the one this object wrote."""
         if not self._is_ours():
             raise OSError(errno.EBADF, "the mission closed the file's descriptor")
-        lines = _lines_backward(self._fd, end)
-        rest = next(lines)
-        if is_final(rest):
+        found = read_end(self._fd, end)
+        if is_final(found.rest):
             # Its writer was stopped one byte short. More lines after it would reopen the stream for some readers.
-            end += self._write(b"\n")
-            lines = _lines_backward(self._fd, end)
-            rest = next(lines)
-        self.torn = bool(rest)
-        filled = (line for line in lines if line.strip())
-        last = next(filled, b"")
-        self.closed = is_final(last)
-        moment = time_of(last)
-        while moment is None and (last := next(filled, b"")):
-            moment = time_of(last)
-        if moment is not None:
-            self._latest = max(self._latest, nanoseconds(moment))
+            end += self._write(self._fd, b"\n")
+            found = read_end(self._fd, end)
+        self.torn = bool(found.rest)
+        self.closed = found.closed
+        self._latest = max(self._latest, found.latest)
         self._end = end
-
-
-def _lines_backward(fd: int, end: int) -> Iterator[bytes]:
-    """What stands after the last newline (perhaps nothing), then the lines before it, latest first.
-
-    Of a line longer than the largest block only its head is given: enough to see that it is there.
-    """
-    size, head, stop = _FIRST_BLOCK, b"", max(0, end - _LOOK_BACK)
-    while end > stop:
-        start = max(stop, end - size)
-        first, *others = (os.pread(fd, end - start, start) + head).split(b"\n")
-        yield from reversed(others)
-        head, end, size = first[:_LARGEST_BLOCK], start, min(4 * size, _LARGEST_BLOCK)
-    yield head
 
 
 def _sync_directory(directory: Path) -> None:

@@ -43,6 +43,7 @@ class StreamWriter:
         self._file = file
         self._mission_id = mission_id
         self._fsync = fsync
+        self._syncs = fsync != "never"
         self._patience = patience
         self._synced = time.monotonic()
         self._closed = False
@@ -141,7 +142,11 @@ class StreamWriter:
             return None
         self._busy = True
         try:
+            if not (last or self._untold or self._recovering or self._syncs) and self._file.append_at_once(rest):
+                return None
             return self._write(rest, final=final, last=last)
+        except OSError as error:  # the event's own; _write() sees to its own
+            return self._fail(rest, error, final=False)
         finally:
             self._busy = False
             if self._queue:

@@ -162,6 +162,128 @@ def test_quick_way(path: Path) -> None:
     assert file.paths <= len(seconds) + 1
 
 
+# --- the straight way -------------------------------------------------------------------------------------------------
+
+
+def settled(path: Path) -> AppendFile:
+    """A file that has just been appended to, so that the next line can go the straight way."""
+    file = made(path)
+    while not file.append_at_once(REST):  # a second may just have ended
+        append(file)
+    return file
+
+
+def test_at_once(path: Path) -> None:
+    """A line that is appended at once is like any other, takes its own time, and leaves no lock."""
+    file = settled(path)
+    before = path.read_bytes()
+    start = datetime.now(UTC)
+    while not file.append_at_once(REST):
+        append(file)
+    line = path.read_bytes().removeprefix(before).split(b"\n")[-2]
+    stamp = json.loads(line)["timestamp"]
+    assert line == b'{"timestamp":"%b"' % stamp.encode() + REST
+    assert start <= datetime.fromisoformat(stamp) <= datetime.now(UTC)
+    assert times(path) == sorted(times(path))
+    with path.open("rb") as foreign:
+        fcntl.flock(foreign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def refused(file: AppendFile) -> bool:
+    """Whether a line is not appended at once, and nothing else is done instead."""
+    before = file.path.read_bytes()
+    return not file.append_at_once(REST) and file.path.read_bytes() == before
+
+
+def test_not_at_once(path: Path) -> None:
+    """What was not locked yet, or was let go of, or has ended, is for lock()."""
+    file = made(path, b"")
+    assert refused(file)
+    look(file)
+    assert refused(file)
+    file = settled(path)
+    file.close()
+    assert refused(file)
+    append(file, FINAL, final=True)
+    assert refused(file)
+
+
+def test_not_at_once_after_a_short_write(path: Path) -> None:
+    """A line that was cut is healed first, even if another was written whole under the same lock."""
+
+    class ShortFile(AppendFile):
+        """A file that takes a byte less than it is given from the second write on."""
+
+        writes = 0
+
+        def _write(self, fd: int, line: bytes) -> int:
+            self.writes += 1
+            return super()._write(fd, line if self.writes == 1 else line[:-1])
+
+    file = ShortFile(path)
+    file.lock(1.0)
+    file.append(REST)
+    file.append(REST)
+    file.unlock()
+    assert refused(file)
+
+
+@pytest.mark.parametrize("foreign", [b"\n", b"torn", old("2999-12-31T23:59:59.123456Z") + b"\n"])
+def test_not_at_once_after_others(path: Path, foreign: bytes) -> None:
+    """What others append is taken in first; so is what they take away."""
+    file = settled(path)
+    with path.open("ab") as other:
+        other.write(foreign)
+    assert refused(file)
+    append(file)
+    os.truncate(path, 10)
+    assert refused(file)
+
+
+def test_not_at_once_while_the_clock_is_behind(path: Path) -> None:
+    """As long as the clock is behind the last line, lock() sees to the time."""
+    file = made(path, old(FUTURE) + b"\n")
+    append(file)
+    assert refused(file)
+
+
+def test_not_at_once_while_locked(path: Path) -> None:
+    """Somebody else's lock is left to lock(), which has patience; afterwards all is as before."""
+    file = settled(path)
+    with path.open("rb") as foreign:
+        fcntl.flock(foreign, fcntl.LOCK_EX)
+        assert refused(file)
+    while not file.append_at_once(REST):
+        append(file)
+
+
+def test_at_once_ends_with_the_second(path: Path) -> None:
+    """The path is looked at once a second, however many lines go the straight way."""
+    file = settled(path)
+    path.unlink()
+    while file.append_at_once(REST):
+        pass
+    append(file)
+    assert file.replaced
+    assert refused(file)
+
+
+def test_at_once_on_a_descriptor_that_was_reused(path: Path) -> None:
+    """Nothing is written to another file that has the number of ours by now."""
+    file = settled(path)
+    precious = path.with_name("precious")
+    with precious.open("wb") as other:
+        os.dup2(other.fileno(), file._fd)
+        assert refused(file)
+    assert precious.read_bytes() == b""
+    os.close(file._fd)
+    with pytest.raises(OSError, match="descriptor"):
+        file.append_at_once(REST)
+    assert refused(file)
+    append(file)
+    assert len(times(path)) >= 2
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 FUTURE = "2999-12-31T23:59:59.123456Z"

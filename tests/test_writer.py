@@ -31,11 +31,11 @@ class FaultyFile(AppendFile):
         self.sync_faults: list[OSError | None] = []
         self.syncs = 0
 
-    def _write(self, line: bytes) -> int:
+    def _write(self, fd: int, line: bytes) -> int:
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, OSError):
             raise fault
-        return super()._write(line if fault is None else line[:fault])
+        return super()._write(fd, line if fault is None else line[:fault])
 
     def sync(self) -> None:
         self.syncs += 1
@@ -50,9 +50,9 @@ class FullDisk(AppendFile):
 
     full = True
 
-    def _write(self, line: bytes) -> int:
+    def _write(self, fd: int, line: bytes) -> int:
         if not self.full:
-            return super()._write(line)
+            return super()._write(fd, line)
         device = os.open("/dev/full", os.O_WRONLY)
         try:
             return os.write(device, line)
@@ -230,6 +230,29 @@ def test_file_that_was_deleted(path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert names(path) == ["stream_recovered", "two"]
     assert writer.dropped == 0
     assert ["deleted or replaced" in message for message in warnings(caplog)] == [True]
+
+
+class CountingFile(AppendFile):
+    """Counts how often it is locked with all care."""
+
+    locks = 0
+
+    def lock(self, patience: float) -> None:
+        self.locks += 1
+        super().lock(patience)
+
+
+def test_straight_way(path: Path) -> None:
+    """As long as nothing happens, and after anything that did, events go the straight way but one a second."""
+    file = CountingFile(path)
+    writer = StreamWriter(file, "m")
+    for number in range(3000):
+        if number % 1000 == 500:
+            writer.drop(InvalidEventError("name: is wrong"), "Signal")
+        assert writer.write(rest("one")) is None
+    seconds = {json.loads(line)["timestamp"][:19] for line in path.read_bytes().splitlines()}
+    assert file.locks <= len(seconds) + 3
+    assert names(path).count("events_dropped") == 3
 
 
 # --- a torn end -------------------------------------------------------------------------------------------------------
@@ -422,11 +445,11 @@ class StruckFile(AppendFile):
 
     strike: Any = None
 
-    def _write(self, line: bytes) -> int:
+    def _write(self, fd: int, line: bytes) -> int:
         strike, self.strike = self.strike, None
         if strike is not None:
             strike()
-        return super()._write(line)
+        return super()._write(fd, line)
 
 
 def test_strike_in_the_middle_of_a_write(path: Path) -> None:
