@@ -24,7 +24,7 @@ _PANELS: Final = (
     ("paced", "server_cpu_s", "Paced: processor time of the server, for 5 s"),
     ("idle", "kib_per_client", "Idle: memory per client, 10,000 clients"),
     ("replay", "lines_per_s", "Replay: 100,000 lines to 100 clients"),
-    ("emitter", "us_per_event", "Emitter: time per event"),
+    ("emitter", "cpu_us_per_event", "Emitter: processor time per event"),
 )
 _OURS: Final = "#2563eb"
 _THEIRS: Final = "#a8b0bd"

@@ -26,6 +26,7 @@ HEADINGS: Final = {
     "grown_mib": "grown by MiB",
     "core_percent": "% of a core",
     "seen_after_ms": "seen after ms",
+    "cpu_us_per_event": "CPU µs/event",
     "us_per_event": "µs/event",
     "saved_percent": "saved %",
     "bytes_per_event": "bytes/event",

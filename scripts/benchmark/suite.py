@@ -122,7 +122,7 @@ CASES: Final[dict[str, Case]] = {
     "emitter": Case(
         title="one event written by a mission",
         peers=("streamhub", "json-append"),
-        figure="us_per_event",
+        figure="cpu_us_per_event",
         more_is_better=False,
         run=lambda peer, quick, _profile: local.emitter(peer, quick=quick),
         served=False,
