@@ -10,6 +10,7 @@ Optional fields are left out when they are empty. Fields that are not named here
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from datetime import UTC, datetime, timedelta
@@ -209,6 +210,7 @@ def line_start(moment: int) -> bytes:
     return b'%b%06dZ"' % (line_second(moment // 1_000_000_000), moment // 1000 % 1_000_000)
 
 
+@functools.lru_cache(maxsize=16)
 def line_second(seconds: int) -> bytes:
     """A line up to the microseconds of its timestamp; ``seconds`` since 1970."""
     year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
