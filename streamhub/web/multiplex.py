@@ -101,7 +101,7 @@ class MultiplexReader(Reader):
         for stream, place in places.items():
             self._known.add(stream)
             self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
-        if self._joins is not None:
+        if self._joins is not None and not self.socket.closing:
             self._hub.watch_names(self.see_names)
         self.pump()
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Connections that the kernel may hold until they are accepted.
 _BACKLOG: Final = 4096
 _KEEPALIVE: Final = 75.0
+#: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
+_LONGEST_LINE: Final = 64 * 1024
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
 _HTTP_LOG: Final = logging.getLogger("streamhub.http")
@@ -62,6 +64,7 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
         access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
         keepalive_timeout=_KEEPALIVE,
+        max_line_size=_LONGEST_LINE,
         shutdown_timeout=timing.drain,
         logger=_HTTP_LOG,
     )
