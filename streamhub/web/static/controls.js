@@ -132,38 +132,18 @@ export class Controls extends EventTarget {
   }
 
   /** All events again, around the chosen one; what was searched for stays marked, and `n` goes on from there. */
-  async #showInContext() {
-    const row = this.#pane.selected;
+  async #showInContext(row = this.#pane.selected) {
     if (!row) return;
-    await row.locate(this.#client);
-    await this.#arriveAt(row.offset);
-  }
-
-  async #arriveAt(offset) {
-    const session = this.#session;
     this.#toolbar.text = "";
     this.#toolbar.types = [];
-    session.following = false;
-    if (session.window.filtered) {
-      session.stopFilter();
-    }
-    const row = await session.goToOffset(offset);
-    this.#pane.arrive(row, { choose: true });
+    this.#pane.arrive(await this.#session.showInContext(row), { choose: true });
   }
 
   async #nextMatch() {
     const text = this.#highlight;
-    if (!text) {
-      this.#toolbar.focusSearch();
-      return;
-    }
-    if (this.#session.filter.text) {
-      this.#pane.step(1);
-      return;
-    }
-    const from = this.#pane.selected ?? this.#pane.rows.top;
-    const offset = await this.#session.findNext(text, from?.end ?? 0);
-    if (offset) await this.#arriveAt(offset);
+    if (!text) this.#toolbar.focusSearch();
+    else if (this.#session.filter.text) this.#pane.step(1);
+    else await this.#showInContext(await this.#session.findNext(text, this.#pane.selected ?? this.#pane.rows.top));
   }
 
   async #goToMoment(text) {

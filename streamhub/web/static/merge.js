@@ -15,8 +15,13 @@ export class MergedSession extends EventTarget {
       for (const type of ["state", "summary"]) {
         session.addEventListener(type, () => this.dispatchEvent(new Event(type)), { signal: this.listening.signal });
       }
-      session.addEventListener("window", () => this.window.watch(session), { signal: this.listening.signal });
+      session.addEventListener("window", () => this.#looksElsewhere(session), { signal: this.listening.signal });
     }
+  }
+
+  #looksElsewhere(session) {
+    this.window.watch(session);
+    this.dispatchEvent(new Event("window"));
   }
 
   get following() {
@@ -27,8 +32,20 @@ export class MergedSession extends EventTarget {
     return this.sessions.reduce((sum, session) => sum + session.fresh, 0);
   }
 
+  /** All searches as one: active while one of them is. */
   get search() {
-    return this.sessions.find((session) => session.search?.active)?.search ?? null;
+    const searches = this.sessions.map((session) => session.search).filter(Boolean);
+    if (searches.length === 0) return null;
+    return {
+      kind: searches[0].kind,
+      active: searches.some((search) => search.active),
+      paused: searches.some((search) => search.paused),
+      byte: searches.reduce((sum, search) => sum + search.byte, 0),
+    };
+  }
+
+  get range() {
+    return null;
   }
 
   get filter() {
@@ -75,6 +92,21 @@ export class MergedSession extends EventTarget {
     return this.window.rows.find((row) => row.time >= ms) ?? null;
   }
 
+  async showInContext(row) {
+    const found = await Promise.all(
+      this.sessions.map((session) => {
+        if (session.id === row.stream) return session.showInContext(row);
+        return session.setFilter({ types: [], text: "" }).then(() => session.goToTime(row.time));
+      }),
+    );
+    return found.find((candidate) => candidate?.stream === row.stream) ?? null;
+  }
+
+  async findNext(text, row) {
+    const found = await Promise.all(this.sessions.map((session) => session.findNext(text, row)));
+    return found.filter(Boolean).sort((one, other) => one.time - other.time)[0] ?? null;
+  }
+
   goToFraction(fraction) {
     const { first, last } = this.times;
     if (fraction >= 1 || first === null) return this.goLast();
@@ -118,6 +150,14 @@ class MergedWindow extends EventTarget {
 
   get atEnd() {
     return this.#sessions.every(({ window }) => window.atEnd);
+  }
+
+  get tail() {
+    return this.#sessions.reduce((sum, { window }) => sum + window.tail, 0);
+  }
+
+  get end() {
+    return this.#sessions.reduce((sum, { window }) => sum + window.end, 0);
   }
 
   get closed() {

@@ -31,7 +31,9 @@ export class EventRows extends HTMLElement {
   #anchor = null;
   #frame = 0;
   #drawn = 0;
+  #placed = 0; // where the view was scrolled to when it was drawn
   #following = false;
+  #stale = false;
   #selected = null;
   #shown = { first: null, last: null };
 
@@ -140,8 +142,7 @@ export class EventRows extends HTMLElement {
 
   /** Draw every row anew: how they look has changed. */
   redraw() {
-    for (const node of this.#nodes.values()) node.remove();
-    this.#nodes.clear();
+    this.#stale = true;
     this.refresh({ now: true });
   }
 
@@ -174,6 +175,7 @@ export class EventRows extends HTMLElement {
 
   #draw() {
     if (!this.#source || !this.isConnected) return;
+    if (this.#stale) this.#clear();
     const count = this.#count;
     const room = this.#view.clientHeight;
     const height = count * this.#height;
@@ -181,6 +183,7 @@ export class EventRows extends HTMLElement {
     const most = Math.max(0, height - room);
     const top = this.#following ? most : Math.min(most, this.#anchorTop());
     if (Math.abs(this.#view.scrollTop - top) >= 1) this.#view.scrollTop = top;
+    this.#placed = this.#view.scrollTop;
     const first = Math.floor(top / this.#height);
     const last = Math.min(count - 1, Math.ceil((top + room) / this.#height) - 1);
     this.#place(Math.max(0, first - OVERSCAN), Math.min(count - 1, last + OVERSCAN));
@@ -189,6 +192,12 @@ export class EventRows extends HTMLElement {
     this.#tell("view", { ...this.#shown, count });
     if (first < NEAR_EDGE && !this.#source.atStart) this.#tell("more", { direction: -1 });
     if (count - last < NEAR_EDGE && !this.#source.atEnd) this.#tell("more", { direction: 1 });
+  }
+
+  #clear() {
+    for (const node of this.#nodes.values()) node.remove();
+    this.#nodes.clear();
+    this.#stale = false;
   }
 
   #place(first, last) {
@@ -245,16 +254,15 @@ export class EventRows extends HTMLElement {
   }
 
   #scrolled() {
-    const top = this.#view.scrollTop;
+    const moved = this.#view.scrollTop - this.#placed;
+    if (Math.abs(moved) < 1) return; // what was drawn put it there
+    const top = Math.max(0, this.#anchorTop() + moved); // rows may have come before it since it was drawn
+    this.#placed = this.#view.scrollTop;
     const most = this.#sheet.offsetHeight - this.#view.clientHeight;
-    if (this.#following && top < most - 2) this.#leave();
-    else if (!this.#following && top >= most - 1 && this.#source?.atEnd && this.#moved(top)) this.#tell("back");
+    if (this.#following && moved < -2) this.#leave();
+    else if (!this.#following && moved > 0 && this.#placed >= most - 1 && this.#source?.atEnd) this.#tell("back");
     if (!this.#following && this.#source) this.#anchorAt(top);
     this.refresh({ now: true });
-  }
-
-  #moved(top) {
-    return this.#anchor !== null && top > this.#anchor.top;
   }
 
   #leave() {

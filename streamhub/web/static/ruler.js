@@ -89,12 +89,18 @@ export class StreamRuler extends HTMLElement {
   #grab(event) {
     if (event.button !== 0) return;
     const thumb = this.#thumb.getBoundingClientRect();
-    const inside = event.clientY >= thumb.top && event.clientY <= thumb.bottom;
-    this.#grip = inside ? event.clientY - thumb.top : thumb.height / 2;
     this.#dragging = true;
     this.setPointerCapture(event.pointerId);
-    if (!inside) this.#go(event, false);
     event.preventDefault();
+    if (event.clientY >= thumb.top && event.clientY <= thumb.bottom) {
+      this.#grip = event.clientY - thumb.top;
+      return;
+    }
+    // Beside the thumb, where one presses is where one goes: halfway down is the middle of the stream.
+    const bar = this.getBoundingClientRect();
+    const at = (event.clientY - bar.top) / bar.height;
+    this.#grip = event.clientY - bar.top - at * (bar.height - thumb.height);
+    this.#go(event, false);
   }
 
   #drag(event) {

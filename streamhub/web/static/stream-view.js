@@ -128,10 +128,9 @@ export class StreamView extends HTMLElement {
   }
 
   #markRuler({ buckets }) {
-    const { tail } = this.#session.window;
     const ticks = [];
     for (const { offset, by_type: counts } of buckets) {
-      const at = this.#session.fractionAt(offset, tail);
+      const at = this.#session.fractionAt(offset);
       if (counts.malformed) ticks.push({ at, kind: "malformed" });
       if (counts.status) ticks.push({ at, kind: "status" });
     }

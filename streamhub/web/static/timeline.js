@@ -68,9 +68,9 @@ export class StreamTimeline extends HTMLElement {
   }
 
   #inWords() {
-    const { events, malformed, parsed } = this.#summary;
+    const { events, malformed, firstTime, lastTime } = this.#summary;
     const types = Object.entries(this.#summary.by_type).map(([type, number]) => `${count(number)} ${type}`);
-    const when = parsed.first === null ? "" : ` from ${clock(parsed.first, "utc")} to ${clock(parsed.last, "utc")} UTC`;
+    const when = firstTime === null ? "" : ` from ${clock(firstTime, "utc")} to ${clock(lastTime, "utc")} UTC`;
     return `Timeline of ${counted(events, "event")}${when}: ${types.join(", ")}, ${counted(malformed, "malformed line")}`;
   }
 
@@ -106,7 +106,7 @@ export class StreamTimeline extends HTMLElement {
       points: { show: false },
       paths: (plot, index, first, last) => this.#bars(plot, index, first, last),
     }));
-    const origin = (this.#summary.parsed.first ?? 0) / 1000;
+    const origin = (this.#summary.firstTime ?? 0) / 1000;
     const axis = {
       stroke: colour("dim"),
       grid: { show: false },
@@ -193,7 +193,7 @@ export class StreamTimeline extends HTMLElement {
     this.#readout.hidden = !bucket;
     if (!bucket) return;
     const counts = Object.entries(bucket.by_type).filter(([, number]) => number > 0);
-    const origin = this.#summary.parsed.first ?? 0;
+    const origin = this.#summary.firstTime ?? 0;
     this.#readout.replaceChildren(
       h("b", {}, clock(bucket.time, settings.times, { origin })),
       ...counts.map(([type, number]) => h("span", { class: kindOfType(type) }, `${count(number)} ${type}`)),

@@ -10,6 +10,7 @@ import { h } from "./dom.js";
 import { TYPES } from "./event.js";
 import { count, counted, percent } from "./format.js";
 import { settings } from "./settings.js";
+import { visible } from "./text.js";
 
 const TYPING_PAUSE = 350;
 
@@ -115,7 +116,7 @@ export class StreamToolbar extends HTMLElement {
   #showSearch(search, window) {
     this.#progress.hidden = !search;
     if (!search) return;
-    const found = search.only ? "Looking for the next" : `${counted(window.rows.length, "match").replace("matchs", "matches")}${window.start > window.floor ? " here" : ""}`;
+    const found = search.kind === "next" ? "Looking for the next" : `${counted(window.rows.length, "match").replace("matchs", "matches")}${window.start > window.floor ? " here" : ""}`;
     const done = !search.active && !search.paused;
     const bar = h("progress", { max: String(window.tail || 1), value: String(search.byte), "aria-label": "How much was searched" });
     const share = percent(search.byte, window.tail);
@@ -134,7 +135,7 @@ export class StreamToolbar extends HTMLElement {
       "button",
       { class: `chip ${kind}`, "aria-pressed": "false", onclick: () => this.#toggle(type) },
       h("i", { class: "dot", "aria-hidden": "true" }),
-      h("bdi", {}, type),
+      h("bdi", {}, visible(type)),
       h("span", { class: "number" }),
     );
     this.#chipOf.set(type, chip);

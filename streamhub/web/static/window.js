@@ -17,6 +17,8 @@ const MOST_ROWS = 3000;
 const MOST_TEXT = 24_000_000;
 /** A step backwards, in bytes: it widens while a filter leaves nothing. */
 const STEP = { first: 64 * 1024, most: 16 * 1024 * 1024 };
+/** So little is filtered here: the server would search far past it. */
+const REST = 1024 * 1024;
 
 export class StreamWindow extends EventTarget {
   #client;
@@ -219,12 +221,15 @@ export class StreamWindow extends EventTarget {
     let rows = [];
     let cut = null;
     for (let at = from; at < stop; ) {
+      if (this.filtered && stop - at <= REST) {
+        rows.push(...(await this.#plainLines(at, stop, signal)).map((line) => new Row(line)));
+        break;
+      }
       const page = await this.#read(at, signal, 4 * PAGE);
       const next = byteOf(page.next);
       if (next <= at) throw new StreamhubError("the stream was cut while it was read", { status: 410 });
       const lines =
         next <= stop ? page.lines : this.filtered ? await this.#plainLines(at, stop, signal) : before(page.lines, stop);
-      this.#places.learn(page.next);
       rows.push(...lines.map((line) => new Row(line)));
       if (rows.length > MOST_ROWS && rows[rows.length - CHUNK].exact) {
         rows = rows.slice(-CHUNK); // no place near was to be found: keep what is next to the window

@@ -1,0 +1,231 @@
+/** Following streams live. */
+
+import { ZERO, placeLines, readFrame } from "./lines.js";
+import { StreamhubError, isFiltered, queryOf } from "./query.js";
+
+/** The server answers a quiet socket every 15 s; twice that and some, and nobody is there any more. */
+const SILENCE = 40_000;
+const BACKOFF = { first: 250, most: 15_000 };
+
+/**
+ * Follows streams over one multiplexed WebSocket, each event once: it reconnects by itself, with a growing and
+ * jittered pause, and resumes each stream by its offset.
+ *
+ * Events (`event.detail`):
+ * - `open` `{stream, offset, tail, closed}`: a stream is there
+ * - `events` `{stream, lines, from, next, upToDate}`
+ * - `end` `{stream, next}`: a stream is over
+ * - `reset` `{stream, earliest}`: its file was cut, replaced or (`earliest` null) deleted
+ * - `missing` `{stream}`: there is no such stream (yet); it is waited for
+ * - `state`: `state` changed
+ * - `failed` `{error}`: the server refuses, and asking again is no use
+ */
+export class Follower extends EventTarget {
+  #client;
+  #query;
+  #match;
+  #places = new Map();
+  #done = new Set();
+  #socket = null;
+  #timer = 0;
+  #watchdog = 0;
+  #attempt = 0;
+  #abort = null;
+  #filtered;
+  #restarting = false;
+
+  /**
+   * @param client a Client
+   * @param options `streams`: ids, or pairs of id and offset; `match`: globs of streams that join as they appear;
+   *   `tail`: begin with the last so many lines, where no offset is given; `eventTypes`, `contains`: filters.
+   */
+  constructor(client, { streams = [], match = [], tail, eventTypes, contains } = {}) {
+    super();
+    this.#client = client;
+    this.#query = queryOf({ eventTypes, contains, tail, wait: true });
+    this.#filtered = isFiltered({ eventTypes, contains });
+    this.#match = match;
+    for (const item of streams) {
+      const [id, offset] = typeof item === "string" ? [item, null] : item;
+      this.#places.set(id, offset === "-1" ? ZERO : offset);
+    }
+    /** `{name, since, attempt, retryAt}`; name: connecting, open, waiting (to connect again), ended, failed, closed. */
+    this.state = { name: "connecting", since: Date.now(), attempt: 0, retryAt: null };
+    this.#connect();
+  }
+
+  /** Where each stream is to be resumed. */
+  get places() {
+    return new Map(this.#places);
+  }
+
+  /** Follow one more stream, or one from another place. The socket is opened anew: its address says what it carries. */
+  add(id, offset = null) {
+    this.#done.delete(id);
+    this.#places.set(id, offset);
+    this.#restart();
+  }
+
+  /** Follow a stream no more. */
+  remove(id) {
+    if (this.#places.delete(id)) this.#restart();
+  }
+
+  /** Try at once, if it waits to connect again. */
+  retry() {
+    if (this.state.name !== "waiting") return;
+    this.#hangUp();
+    this.#connect();
+  }
+
+  /** Follow nothing any more. */
+  close() {
+    this.#hangUp();
+    this.#become("closed");
+  }
+
+  #restart() {
+    if (this.#restarting || this.state.name === "closed") return;
+    this.#restarting = true;
+    queueMicrotask(() => {
+      this.#restarting = false;
+      if (this.state.name === "closed") return;
+      this.#hangUp();
+      this.#connect();
+    });
+  }
+
+  #hangUp() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#watchdog);
+    this.#abort?.abort();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  async #connect() {
+    clearTimeout(this.#timer);
+    const abort = (this.#abort = new AbortController());
+    if (this.state.name !== "waiting") this.#become("connecting");
+    try {
+      await this.#ask(abort.signal);
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      if ([400, 401, 403].includes(error.status)) this.#fail(error);
+      else this.#wait(error.retryAfter ?? 0);
+      return;
+    }
+    if (abort.signal.aborted) return;
+    const wanted = [...this.#places].filter(([id]) => !this.#done.has(id));
+    if (wanted.length === 0 && this.#match.length === 0) {
+      this.#become("ended");
+      return;
+    }
+    this.#open(wanted);
+  }
+
+  /** A browser does not say why a socket was refused, so each stream is asked for first. */
+  async #ask(signal) {
+    for (const [id, offset] of [...this.#places]) {
+      if (this.#done.has(id)) continue;
+      try {
+        await this.#client.head(id, { offset: offset ?? undefined, signal });
+      } catch (error) {
+        if (error.status === 404 && (offset === null || offset === ZERO)) this.#say("missing", { stream: id });
+        else if (error.status === 404) this.#reset(id, null);
+        else if (error.status === 410) this.#reset(id, error.earliest);
+        else throw error;
+      }
+    }
+  }
+
+  #open(wanted) {
+    const query = new URLSearchParams(this.#query);
+    for (const [id, offset] of wanted) query.append("stream", offset === null ? id : `${id}@${offset}`);
+    for (const glob of this.#match) query.append("match", glob);
+    const socket = (this.#socket = this.#client.socket(query));
+    const current = () => this.#socket === socket;
+    socket.onopen = () => current() && this.#become("open");
+    socket.onmessage = ({ data }) => current() && this.#receive(data);
+    socket.onclose = ({ code }) => current() && this.#closed(code);
+    this.#feedWatchdog();
+  }
+
+  #feedWatchdog() {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => {
+      const socket = this.#socket;
+      this.#socket = null; // a dead peer's close may take minutes to be noticed
+      socket?.close();
+      this.#closed(1006);
+    }, SILENCE);
+  }
+
+  #receive(data) {
+    this.#feedWatchdog();
+    this.#attempt = 0;
+    const frame = readFrame(data);
+    switch (frame.type) {
+      case "open":
+        for (const opened of frame.streams) {
+          if (this.#places.get(opened.stream) == null) this.#places.set(opened.stream, opened.offset);
+          this.#say("open", opened);
+        }
+        break;
+      case "events": {
+        const from = this.#places.get(frame.stream) ?? ZERO;
+        const lines = placeLines(frame.stream, frame.texts, from, frame.next, { filtered: this.#filtered });
+        this.#places.set(frame.stream, frame.next);
+        this.#say("events", { stream: frame.stream, lines, from, next: frame.next, upToDate: frame.upToDate });
+        break;
+      }
+      case "end":
+        this.#done.add(frame.stream);
+        this.#say("end", { stream: frame.stream, next: frame.next });
+        break;
+      case "reset":
+        this.#reset(frame.stream, frame.earliest);
+        break;
+      case "error":
+        this.#fail(new StreamhubError(frame.message, { status: frame.code }));
+    }
+  }
+
+  #reset(stream, earliest) {
+    this.#done.add(stream);
+    this.#say("reset", { stream, earliest });
+  }
+
+  #closed(code) {
+    clearTimeout(this.#watchdog);
+    this.#socket = null;
+    if (this.state.name === "failed" || this.state.name === "closed") return;
+    if (code === 1000 || code === 4410) this.#become("ended");
+    else this.#wait(code === 1001 ? 200 : 0);
+  }
+
+  #wait(least) {
+    const pause = Math.min(BACKOFF.most, BACKOFF.first * 2 ** this.#attempt);
+    const delay = Math.max(least, pause / 2 + Math.random() * pause);
+    this.#attempt += 1;
+    const since = this.state.name === "waiting" ? this.state.since : Date.now();
+    this.#become("waiting", { since, attempt: this.#attempt, retryAt: Date.now() + delay });
+    this.#timer = setTimeout(() => this.#connect(), delay);
+  }
+
+  #fail(error) {
+    this.#hangUp();
+    this.#become("failed");
+    this.#say("failed", { error });
+  }
+
+  #become(name, details = {}) {
+    this.state = { name, since: Date.now(), attempt: 0, retryAt: null, ...details };
+    this.#say("state", this.state);
+  }
+
+  #say(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,50 @@
+/** Questions to the server, and its refusals. */
+
+/** An answer that is not what was asked for. `status` is 0 when there was no answer at all. */
+export class StreamhubError extends Error {
+  constructor(message, { status = 0, earliest = null, retryAfter = null, cause } = {}) {
+    super(message, { cause });
+    this.name = "StreamhubError";
+    this.status = status;
+    this.earliest = earliest;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** The parameters that say where to start, and which lines. */
+export function queryOf({ offset, tail, since, until, eventTypes, contains, limit, wait } = {}) {
+  const query = new URLSearchParams();
+  if (offset !== undefined && offset !== null) query.set("offset", offset);
+  if (tail !== undefined) query.set("tail", tail);
+  if (since !== undefined) query.set("since", since);
+  if (until !== undefined) query.set("until", until);
+  for (const type of eventTypes ?? []) query.append("event_type", type);
+  if (contains) query.set("contains", contains);
+  if (limit !== undefined) query.set("limit", limit);
+  if (wait) query.set("wait", "1");
+  return query;
+}
+
+/** What a response that is no answer comes to. */
+export async function refusal(response) {
+  let detail = "";
+  let earliest = response.headers.get("Stream-Earliest-Offset");
+  try {
+    const problem = await response.json();
+    detail = problem.detail ?? "";
+    earliest ??= problem.earliest ?? null;
+  } catch {
+    // HEAD, or not from streamhub: the status has to do
+  }
+  const seconds = Number(response.headers.get("Retry-After"));
+  return new StreamhubError(detail || `the server answered ${response.status}`, {
+    status: response.status,
+    earliest,
+    retryAfter: seconds > 0 ? seconds * 1000 : null,
+  });
+}
+
+/** Whether lines are left out. */
+export function isFiltered({ eventTypes, contains, until }) {
+  return Boolean(eventTypes?.length || contains || until !== undefined);
+}
