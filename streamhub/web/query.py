@@ -49,7 +49,7 @@ def filter_of(request: web.Request, *, until: bool = False) -> Filter:
     types = frozenset(filter(None, request.query.getall("event_type", [])))
     contains = once(request.query, "contains") or ""
     latest = once(request.query, "until") if until else None
-    if not (types or contains or latest):
+    if not types and not contains and latest is None:
         return EVERYTHING
     return Filter(types, contains, None if latest is None else parse_time(latest))
 
