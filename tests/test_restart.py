@@ -14,7 +14,7 @@ from tests.transports import TRANSPORTS
 from tests.writers import writing
 
 _KILLS = 4
-_EVENTS = 1500
+_EVENTS = 500
 
 
 async def grows(path: Path) -> None:
@@ -26,7 +26,8 @@ async def grows(path: Path) -> None:
 @pytest.mark.slow
 async def test_each_event_comes_once_over_a_server_that_is_killed(tmp_path: Path) -> None:
     """A reader that resumes, on whatever transport, has every event once, in order, when the mission ends."""
-    path = tmp_path / "s.jsonl"
+    path, go_on = tmp_path / "s.jsonl", tmp_path / "go-on"
+    go_on.touch()
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         server = await stack.enter_async_context(ServerProcess(tmp_path))
@@ -41,12 +42,12 @@ async def test_each_event_comes_once_over_a_server_that_is_killed(tmp_path: Path
             await server.stop(signal.SIGKILL)
             await grows(path)
             await server.start()
-        assert mission.returncode is None, "the mission was over before the last kill: it proves less than it should"
+        go_on.unlink()
         assert await mission.wait() == 0
         for reader in readers:
             await reader.learns()
     truth = path.read_bytes().split(b"\n")[:-1]
-    assert len(truth) == _EVENTS + 1
+    assert len(truth) > _EVENTS
     for reader in readers:
         assert reader.log.told == "end", reader
         assert reader.log.lines == truth, reader

@@ -32,9 +32,15 @@ def churn(directory: str, stream: str) -> None:
 
 
 def emit(directory: str, stream: str, events: str, pause: str) -> None:
-    """Emit so many events, with a pause (in seconds) after each, and end the stream."""
+    """Emit so many events at least, with a pause (in seconds) after each, and end the stream.
+
+    While there is a file named ``go-on`` beside the stream, it goes on past that.
+    """
+    go_on = Path(directory, "go-on")
     with Emitter(mission_id="m", live_stream_id=stream, directory=directory) as emitter:
-        for number in range(int(events)):
+        for number in count():
+            if number >= int(events) and not go_on.exists():
+                break
             emitter.extraction(
                 target="prices", count=number, url="https://example.com/a/b?c=d", detail="caf\u00e9 \u2603"
             )

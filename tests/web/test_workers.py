@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 def workers_of(server: ServerProcess) -> list[psutil.Process]:
     """The processes that serve: those of the parent's children that listen."""
     assert server.process is not None
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if any(at.status == "LISTEN" for at in child.net_connections())]
+    return [child for child in psutil.Process(server.process.pid).children() if listens(child)]
+
+
+def listens(process: psutil.Process) -> bool:
+    """Whether a process waits for connections; one that is gone does not."""
+    try:
+        return any(at.status == "LISTEN" for at in process.net_connections())
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.slow
