@@ -5,8 +5,10 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
+from tests.certificates import make_certificate
 from tests.commands import command, end_of, line_of, started
 from tests.servers import Stream, free_port
 
@@ -82,6 +84,61 @@ def test_exposed(tmp_path: Path, host: str) -> None:
     # Past that check comes the next one.
     outcome = command("serve", "--dir", tmp_path / "missing", "--host", host, "--no-auth")
     assert "there is no folder" in outcome.complaint
+
+
+def test_exposed_with_tokens(tmp_path: Path) -> None:
+    """Who says who may read need not say more; to say both that and that everybody may is a contradiction."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("s3cret\n")
+    exposed = ("serve", "--dir", tmp_path / "missing", "--host", "0.0.0.0")
+    for flags, env in (
+        (("--token-file", tokens), {}),
+        ((), {"STREAMHUB_TOKEN": "s3cret team-*"}),
+        (("--jwt-key", "s3cret" * 6), {}),
+    ):
+        outcome = command(*exposed, *flags, env=env)
+        assert (outcome.code, "there is no folder" in outcome.complaint) == (2, True)
+        outcome = command(*exposed, *flags, "--no-auth", env=env)
+        assert (outcome.code, "--no-auth contradicts" in outcome.complaint) == (2, True)
+        assert "s3cret" not in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "said"),
+    [
+        (["--token-file", "missing"], {}, "token file 'missing' cannot be read"),
+        ([], {"STREAMHUB_TOKEN": "s3cret a b"}, "STREAMHUB_TOKEN has 3 words"),
+        ([], {"STREAMHUB_TOKEN": "s3cret /x"}, "is no glob of streams"),
+        (["--jwt-key", "s3cret"], {}, "jwt-key is a secret of 6 bytes"),
+        (["--jwt-key", "s3cret/s3cret"], {}, "jwt-key names a file that cannot be read"),
+        (["--tls-cert", "missing"], {}, "TLS cannot be had with 'missing'"),
+        (["--tls-key", "missing"], {}, "give tls-cert too"),
+    ],
+)
+def test_bad_credentials(tmp_path: Path, flags: list[str], env: dict[str, str], said: str) -> None:
+    """A token, a key or a certificate that cannot be used is one line and exit code 2, and is not shown."""
+    outcome = command("serve", "--dir", tmp_path, *flags, env=env)
+    assert outcome.code == 2
+    assert said in outcome.complaint
+    assert "s3cret" not in outcome.complaint
+
+
+async def test_serve_with_a_token_and_tls(tmp_path: Path) -> None:
+    """The token of the environment opens what its glob says, behind TLS, and is not printed."""
+    made = make_certificate(tmp_path)
+    flags = ("--dir", tmp_path, "--port", "0", "--tls-cert", made.cert, "--tls-key", made.key)
+    async with started("serve", *flags, STREAMHUB_TOKEN="s3cret team-*") as process:
+        url = (await line_of(process.stdout)).decode()
+        assert url.startswith("https://127.0.0.1:")
+        connector = aiohttp.TCPConnector(ssl=made.client())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            for token, status in (("", 401), ("wrong", 401), ("s3cret", 200)):
+                async with session.get(f"{url}/v1/streams", headers={"Authorization": f"Bearer {token}"}) as response:
+                    assert response.status == status
+        process.send_signal(signal.SIGTERM)
+        outcome = await end_of(process)
+    assert outcome.code == 0
+    assert "s3cret" not in outcome.err
 
 
 @pytest.mark.parametrize(
