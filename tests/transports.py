@@ -199,12 +199,12 @@ class PlainEventStream(_Streaming):
         self._events = Events()
 
     def target(self) -> str:
-        asked = "" if self.session.asked.startswith("offset=") else self.session.asked
+        asked = self.session.asked if not self.headers() else ""
         return f"/v1/stream/{self.session.stream}/sse?{self.query(asked)}"
 
     def headers(self) -> dict[str, str]:
         name, _, token = self.session.asked.partition("=")
-        return {"Last-Event-ID": token} if name == "offset" else {}
+        return {"Last-Event-ID": token} if name == "offset" and token != "now" else {}
 
     def refused(self, session: Session, status: int) -> None:
         if status == 204:
@@ -262,10 +262,10 @@ class DurableEventStream(_Streaming):
             else:
                 assert event.name == "control", f"{self!r} got {event}"
                 control = json.loads(event.data)
+                if self._data:
+                    self.opened(session)
                 session.lines += self._data
                 session.offset = control["streamNextOffset"]
-                if session.offset != ZERO:  # else the stream may still be waited for
-                    self.opened(session)
                 self._data = []
                 if control.get("streamClosed"):
                     session.told = "end"
