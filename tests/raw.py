@@ -67,7 +67,11 @@ class Raw:
         self._rest = b""
 
     async def __aenter__(self) -> Self:
-        await asyncio.get_running_loop().sock_connect(self.socket, self._address)
+        try:
+            await asyncio.get_running_loop().sock_connect(self.socket, self._address)
+        except OSError:
+            self.socket.close()
+            raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
