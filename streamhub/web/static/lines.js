@@ -24,7 +24,7 @@ export function generationOf(token) {
 
 /** The token of a byte that is known to be the start of a line. */
 export function tokenAt(generation, byte) {
-  return byte === 0 ? ZERO : `${generation}_${String(byte).padStart(16, "0")}`;
+  return `${generation}_${String(byte).padStart(16, "0")}`;
 }
 
 /**

@@ -18,6 +18,7 @@ export class StreamPane extends HTMLElement {
   #empty;
   #seeking = null;
   #heard = null;
+  #moving = null; // keys that come while one is on the way wait for it
 
   connectedCallback() {
     this.#rows = h("event-rows", { label: this.getAttribute("label") });
@@ -71,7 +72,8 @@ export class StreamPane extends HTMLElement {
   }
 
   /** Choose the row so many after the chosen one. */
-  step(by) {
+  async step(by) {
+    await this.#moving;
     const rows = this.#session.window.rows;
     const from = this.#rows.selected ? rows.indexOf(this.#rows.selected) : rows.indexOf(this.#rows.top) - Math.sign(by);
     let index = Math.min(rows.length - 1, Math.max(0, from + by));
@@ -79,13 +81,14 @@ export class StreamPane extends HTMLElement {
     if (rows[index] && !rows[index].isNote) this.select(rows[index]);
   }
 
-  async goFirst() {
-    const row = await this.#session.goFirst();
-    if (row) this.#rows.reveal(row, "start");
+  goFirst() {
+    this.#moving = this.#session.goFirst().then((row) => row && this.#rows.reveal(row, "start"));
+    return this.#moving;
   }
 
-  async goLast() {
-    await this.#session.goLast();
+  goLast() {
+    this.#moving = this.#session.goLast();
+    return this.#moving;
   }
 
   /** Show a row that was just opened: chosen, in the middle. */

@@ -35,7 +35,6 @@ export class EventRows extends HTMLElement {
   #following = false;
   #stale = false;
   #selected = null;
-  #shown = { first: null, last: null };
 
   /** `{origin, withDate}` for times, `tag(row)` for a stream's name, the text to highlight. */
   options = { origin: 0, withDate: false, tag: null, highlight: "" };
@@ -112,7 +111,7 @@ export class EventRows extends HTMLElement {
 
   /** The first row in sight. */
   get top() {
-    return this.#shown.first;
+    return this.#anchor?.row ?? null;
   }
 
   focus() {
@@ -188,8 +187,7 @@ export class EventRows extends HTMLElement {
     const last = Math.min(count - 1, Math.ceil((top + room) / this.#height) - 1);
     this.#place(Math.max(0, first - OVERSCAN), Math.min(count - 1, last + OVERSCAN));
     if (count > 0) this.#anchor = { row: this.#rowAt(first), delta: top - first * this.#height, top };
-    this.#shown = { first: this.#rowAt(first) ?? null, last: this.#rowAt(last) ?? null };
-    this.#tell("view", { ...this.#shown, count });
+    this.#tell("view", { first: this.#rowAt(first) ?? null, last: this.#rowAt(last) ?? null, count });
     if (first < NEAR_EDGE && !this.#source.atStart) this.#tell("more", { direction: -1 });
     if (count - last < NEAR_EDGE && !this.#source.atEnd) this.#tell("more", { direction: 1 });
   }
