@@ -6,6 +6,7 @@ import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,21 +46,22 @@ def handlers() -> int:
 # --- taking over ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", [WS, SSE, "/v1/ws?stream=s", "/v1/stream/s?live=sse&offset=-1"])
-async def test_nothing_of_aiohttp_is_left_behind(it: Inside, stream: Stream, target: str) -> None:
-    """Once a connection is taken over, aiohttp has forgotten it: its protocol object, its task, its count."""
+async def test_nothing_of_aiohttp_is_left_behind(it: Inside, stream: Stream) -> None:
+    """Once a connection is taken over, aiohttp has forgotten it: its count, its task, its protocol object."""
     before, tasks = handlers(), asyncio.all_tasks()
-    async with Raw(it.url) as raw:
-        head = await raw.request(target, HANDSHAKE if "ws" in target else None)
-        assert head.status in {101, 200}
-        await until(lambda: len(it.connections.open) == 1)
-        (connection,) = it.connections.open
-        assert it.held == 0
-        assert connection._transport.get_protocol() is connection
-        assert not connection._transport.is_closing()
-        await until(lambda: asyncio.all_tasks() <= tasks)
-        await until(lambda: handlers() <= before)
-        assert it.readers() == 1
+    async with AsyncExitStack() as clients:
+        for target in (WS, SSE, "/v1/ws?stream=s", "/v1/stream/s?live=sse&offset=-1"):
+            known = set(it.connections.open)
+            raw = await clients.enter_async_context(Raw(it.url))
+            head = await raw.request(target, HANDSHAKE if "ws" in target else None)
+            assert head.status in {101, 200}
+            (connection,) = it.connections.open - known
+            assert it.held == 0
+            assert connection._transport.get_protocol() is connection
+            assert not connection._transport.is_closing()
+            await until(lambda: asyncio.all_tasks() <= tasks)
+        assert handlers() <= before
+        assert it.readers() == len(it.connections.open) == 4
     await until(lambda: it.deserted)
 
 
