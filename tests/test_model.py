@@ -89,7 +89,7 @@ class Streams(RuleBasedStateMachine):
             self.runner.close()
 
     async def end(self) -> None:
-        for reader in self.readers:
+        for reader in self.checks:
             await reader.leave()
         await self.stack.aclose()
 
@@ -239,9 +239,7 @@ class Streams(RuleBasedStateMachine):
     @rule(pick=_PICK)
     def leave(self, pick: int) -> None:
         reader = self.readers.pop(pick % len(self.readers))
-        self.run(reader.leave())
-        self.check(reader)
-        del self.checks[reader]
+        self.part(reader)
         for stream in self.world.files:  # as many whatever the reader got, for runs to be repeatable
             log = reader.logs.get(stream)
             self.saved.append((stream, (log and log.offset) or ZERO))
@@ -252,7 +250,7 @@ class Streams(RuleBasedStateMachine):
         """Somebody reads no more for a while, though much is written: the server has to wait for him."""
         reader = self.readers[pick % len(self.readers)]
         reader.pause()
-        stream = min(reader.logs, default="s0")
+        stream = "s0" if "match" in reader.options else min(reader.logs)
         if much and self.world.current(stream):
             for _ in range(3):  # more than its socket's buffers take, at both ends
                 self.write(stream, b"".join(self.line("wide") + b"\n" for _ in range(100)))
@@ -315,9 +313,9 @@ class Streams(RuleBasedStateMachine):
         """Have the server look at the whole file now: it does for everyone who does not start at the beginning."""
         file = self.file(stream)
         start = f"offset={file.generation}_{0:016d}" if file.tail else "tail=0"
-        self.come(PlainWebSocket, (stream,), start)
-        self.run(self.settle(self.readers[-1:]))
-        self.leave(len(self.readers) - 1)
+        reader = self.join_one(PlainWebSocket, (stream,), start)
+        self.run(self.settle([reader]))
+        self.part(reader)
 
     # --- how it is done -----------------------------------------------------------------------------------------
 
@@ -333,6 +331,18 @@ class Streams(RuleBasedStateMachine):
     ) -> None:
         if len(self.readers) == _READERS:
             self.leave(0)
+        self.readers.append(self.join_one(transport, streams, start, options, wait=wait, small=small))
+
+    def join_one(
+        self,
+        transport: type[Reader],
+        streams: tuple[str, ...],
+        start: str,
+        options: str = "",
+        *,
+        wait: bool = False,
+        small: bool = False,
+    ) -> Reader:
         reader = transport(
             self.server.url,
             streams,
@@ -342,7 +352,6 @@ class Streams(RuleBasedStateMachine):
             receive_buffer=8192 if small else None,
             clock=lambda: self.world.clock,
         )
-        self.readers.append(reader)
         self.checks[reader] = {}
         expected = self.expected(reader, start)
         status = self.run(reader.join())
@@ -354,6 +363,12 @@ class Streams(RuleBasedStateMachine):
                 byte = 0 if file is None else file.last(count)
                 if log.sessions:
                     self.checks[reader][stream] = [Check(self.world, reader, log.sessions[0], byte)]
+        return reader
+
+    def part(self, reader: Reader) -> None:
+        self.run(reader.leave())
+        self.check(reader)
+        del self.checks[reader]
 
     def expected(self, reader: Reader, start: str) -> set[int]:
         """The statuses that a join may be answered with."""
@@ -417,7 +432,7 @@ class Streams(RuleBasedStateMachine):
 
 
 _QUICK = settings(max_examples=12, stateful_step_count=20, deadline=None, print_blob=True, derandomize=CI)
-_FULL = settings(_QUICK, max_examples=150, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow])
+_FULL = settings(_QUICK, max_examples=250, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_readers_on_every_transport_have_a_prefix_of_the_truth() -> None:

@@ -11,7 +11,7 @@ from tests.transports import ZERO, CatchUp, DurableEventStream, LongPoll, PlainE
 
 MAX_LINE = 16 * 1024
 #: Seconds after which a server knows that a file was replaced, even if nobody reads it.
-_NEWS = 1.0
+_NEWS = 3.0
 
 
 @dataclass(frozen=True)

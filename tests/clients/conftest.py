@@ -64,9 +64,9 @@ class Mission:
 
 
 @pytest.fixture
-async def paged(tmp_path: Path) -> AsyncIterator[Server]:
-    """A server whose polling responses are short, so that catching up takes several."""
-    async with served(tmp_path, read_chunk=8 * 1024) as running:
+async def paged(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    """A server whose polling responses are short, so that catching up takes several; a test may add settings."""
+    async with served(tmp_path, read_chunk=8 * 1024, **getattr(request, "param", {})) as running:
         yield running
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.clients.conftest import Mission
 from tests.clients.programs import Program
 from tests.servers import Server
@@ -26,8 +28,12 @@ async def offset_after(server: Server, mission: Mission, count: int) -> str:
     return offset
 
 
+@pytest.mark.parametrize("paged", [{"compress": False}, {"compress": True}], indirect=True)
 async def test_wscat_reads_a_live_stream(mission: Mission, paged: Server, node_modules: Path) -> None:
-    """History, then live, each line as it stands in the file, from the start and from a saved offset; then it exits."""
+    """History, then live, each line as it stands in the file, from the start and from a saved offset; then it exits.
+
+    It offers compression, which changes nothing of that.
+    """
     wscat = ["node", str(node_modules / "wscat" / "bin" / "wscat"), "--connect"]
     url = mission.url.replace("http:", "ws:") + "/ws"
     saved = await offset_after(paged, mission, 30)
