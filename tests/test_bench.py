@@ -37,8 +37,8 @@ def test_it_compares_and_draws(tmp_path: Path) -> None:
     """From any folder: a table with ratios, each run as JSON, a picture; what is run is whole, or it would fail."""
     done = bench(
         tmp_path,
-        *("--case", "burst,idle,replay,emitter,compress", "--json", "runs.json", "--plot", "plot.svg"),
-        *("--peer", "streamhub,streamhub-sse,streamhub-multiplexed,aiohttp,websockets,json-append,plain"),
+        *("--case", "burst,idle,replay,emitter,wire,compress", "--json", "runs.json", "--plot", "plot.svg"),
+        *("--peer", "streamhub,streamhub-sse,streamhub-multiplexed,aiohttp,websockets,json-append,1 event a write,plain"),
     )
     assert done.returncode == 0, done.stderr
     runs = json.loads((tmp_path / "runs.json").read_text())["runs"]

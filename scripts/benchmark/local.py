@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import tempfile
 import threading
 import time
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmark.events import SIZE
 from streamhub import Emitter
 from streamhub.batch import make_batch
 from streamhub.deflate import Deflated
@@ -54,6 +56,33 @@ def _append_json(folder: Path, count: int) -> None:
 
 
 _EMITTERS: Final[dict[str, Callable[[Path, int], None]]] = {"streamhub": _emit, "json-append": _append_json}
+
+
+def wire(name: str, *, quick: bool) -> Figures:
+    """What the kernel takes for a write and the read of it over loopback, in processor microseconds an event.
+
+    No server can be cheaper than that for its clients and itself together.
+    """
+    together = WRITES[name]
+    writes = (2_000 if quick else 100_000) // together
+    data = bytes((SIZE + 4) * together)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as accepted,
+    ):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        start = time.process_time()
+        for _ in range(writes):
+            client.sendall(data)
+            left = len(data)
+            while left:
+                left -= len(accepted.recv(left))
+        return {"cpu_us_per_event": (time.process_time() - start) / writes / together * 1e6}
+
+
+#: How ``wire`` is measured: events a write.
+WRITES: Final = {"1 event a write": 1, "10 events a write": 10, "100 events a write": 100}
 
 
 def compress(name: str, *, quick: bool) -> Figures:

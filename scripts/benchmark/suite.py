@@ -127,6 +127,14 @@ CASES: Final[dict[str, Case]] = {
         run=lambda peer, quick, _profile: local.emitter(peer, quick=quick),
         served=False,
     ),
+    "wire": Case(
+        title="an event over loopback: a write and the read of it, with no server around them",
+        peers=tuple(local.WRITES),
+        figure="cpu_us_per_event",
+        more_is_better=False,
+        run=lambda peer, quick, _profile: local.wire(peer, quick=quick),
+        served=False,
+    ),
     "compress": Case(
         title="what --compress saves and costs, on events of the demo's missions",
         peers=tuple(local.FORMS),
