@@ -38,7 +38,7 @@ def test_it_compares_and_draws(tmp_path: Path) -> None:
     done = bench(
         tmp_path,
         *("--case", "burst,idle,replay,emitter,wire,compress", "--json", "runs.json", "--plot", "plot.svg"),
-        *("--peer", "streamhub,streamhub-sse,streamhub-multiplexed,aiohttp,websockets,json-append,1 event a write,plain"),
+        *("--peer", "streamhub,streamhub-sse,streamhub-multiplexed,aiohttp,websockets,json-append,1-a-write,plain"),
     )
     assert done.returncode == 0, done.stderr
     runs = json.loads((tmp_path / "runs.json").read_text())["runs"]

@@ -82,7 +82,7 @@ def wire(name: str, *, quick: bool) -> Figures:
 
 
 #: How ``wire`` is measured: events a write.
-WRITES: Final = {"1 event a write": 1, "10 events a write": 10, "100 events a write": 100}
+WRITES: Final = {"1-a-write": 1, "10-a-write": 10, "100-a-write": 100}
 
 
 def compress(name: str, *, quick: bool) -> Figures:
@@ -112,9 +112,9 @@ def _timed(encode: Callable[[Batch, bool], bytes], batches: list[Batch]) -> tupl
 #: How ``--compress`` is measured: events a batch, and whether on the multiplexed socket.
 FORMS: Final = {
     "plain": (1, False),
-    "multiplexed, 1 event a batch": (1, True),
-    "multiplexed, 10 events a batch": (10, True),
-    "multiplexed, 100 events a batch": (100, True),
+    "multiplexed-1-a-batch": (1, True),
+    "multiplexed-10-a-batch": (10, True),
+    "multiplexed-100-a-batch": (100, True),
 }
 
 
