@@ -315,6 +315,7 @@ def opened() -> Iterator[list[str]]:
     watching = False
 
 
+@pytest.mark.slow
 async def test_hostile_ids(tmp_path: Path, opened: list[str]) -> None:
     """Two hundred ids, on every way that takes one: each is refused or not found, and none reaches another file."""
     outside, streams = tmp_path / "outside", tmp_path / "streams"
