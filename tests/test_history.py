@@ -131,6 +131,16 @@ async def test_a_rewritten_file_is_not_read_on(tmp_path: Path, data: bytes) -> N
         assert caught.value.earliest == str(it.look().earliest)
 
 
+async def test_a_place_that_is_no_line_start_any_more(tmp_path: Path) -> None:
+    """The same first line and the same tail are not enough: where the reader stands a line must begin."""
+    with past(tmp_path, b'{"a":1}\n{"b":2}\n{"c":3}\n') as it:
+        look = it.look()
+        it.path.write_bytes(b'{"a":1}\n{"bb":22}\n{"c"}\n')
+        assert it.look() == look
+        with pytest.raises(StreamReplacedError):
+            await it.history.fetch("s", look, 16)
+
+
 async def test_another_file_of_the_name_is_not_read_on(tmp_path: Path) -> None:
     """The same bytes in another file are another stream; what was kept of the old one is not given for it."""
     with past(tmp_path, b'{"a":1}\n') as it:

@@ -278,6 +278,22 @@ async def test_a_file_that_is_replaced_while_somebody_comes(tmp_path: Path, star
         assert place.channel.look.tail == len(new)
 
 
+@pytest.mark.parametrize("count", [5, 20])
+async def test_a_file_that_is_replaced_by_one_that_begins_alike(tmp_path: Path, count: int) -> None:
+    """Only the inode tells them apart, and that is enough."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"a":1}\n' * 10)
+
+    def replace() -> None:
+        (tmp_path / "new").write_bytes(b'{"a":1}\n' * count)
+        (tmp_path / "new").rename(path)
+
+    async with hub_of(tmp_path, Racing, ceiling=60) as hub:
+        assert isinstance(hub, Racing)
+        hub.happens = replace
+        assert (await hub.start("s", NOW, wait=False)).position == count * 8
+
+
 async def test_a_watched_file_that_is_replaced_while_somebody_comes(tmp_path: Path) -> None:
     """Whoever was placed in the old file before anybody noticed is told like all that are in it."""
     path = tmp_path / "s.jsonl"

@@ -281,6 +281,15 @@ def test_a_file_rewritten_in_place(tmp_path: Path, data: bytes, keep_open: bool)
         it.check_still()
 
 
+def test_what_lies_before_the_tail_is_looked_at(tmp_path: Path, keep_open: bool) -> None:
+    """The same first line is not enough: where the tail was there must be the end of a line."""
+    for verify in (True, False):
+        with watched(tmp_path, b'{"a":1}\n{"b":2}\n', keep_open=keep_open) as it:
+            it.path.write_bytes(b'{"a":1}\n{}\n{"x":' if verify else b'{"a":1}\n{"bb":22}\n{}\n')
+            assert kinds(it.ask(verify=verify)) == [Replaced]
+            it.check_still()
+
+
 @pytest.mark.parametrize("data", [b'{"b":2}\n{}\n', b'{"a":1}x\n{}\n'])
 def test_a_rewritten_file_is_told_when_it_grows(tmp_path: Path, data: bytes, keep_open: bool) -> None:
     """Lines of another content are never told as if they continued what was there."""

@@ -6,15 +6,16 @@ import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp.web_protocol import RequestHandler
 
+from streamhub.wire import pong_frame
 from tests.naive import padded
-from tests.raw import CLOSE, HANDSHAKE, PING, PONG, TEXT, Raw, websocket
+from tests.raw import CLOSE, HANDSHAKE, PING, PONG, TEXT, Frame, Raw, websocket
 from tests.servers import Stream, until
 from tests.web.inside import QUICK, SILENT, Inside, inside
 
@@ -200,6 +201,26 @@ async def test_a_slow_client_gets_every_byte(it: Inside, stream: Stream) -> None
         assert [frame.payload for frame in frames[:-1]] == lines
         assert frames[-1].code == 1000
         assert not it.connections._blocked
+
+
+async def test_what_is_said_to_a_blocked_client_comes_in_its_turn(it: Inside, stream: Stream) -> None:
+    """A word that is written while older bytes wait comes after them, though the socket has room again by then."""
+    stream.write((padded(999) + b"\n") * 8000)
+    async with Raw(it.url, 16 * 1024) as raw:
+        await raw.upgrade(WS)
+        await until(lambda: len(it.connections._blocked) == 1)
+        (connection,) = it.connections.open
+        data = b""
+        for _ in range(2):
+            with suppress(BlockingIOError):
+                while True:  # without giving way: nobody has flushed what waits
+                    data += raw.socket.recv(MIB)
+        assert not connection.write(pong_frame(b"a word"))
+        raw._rest = data
+        frames = [await raw.frame() for _ in range(8002)]
+        assert frames.count(Frame(PONG, b"a word")) == 1
+        lines = [frame.payload for frame in frames if frame.opcode == TEXT]
+        assert lines == stream.path.read_bytes().split(b"\n")[:-1]
 
 
 async def test_a_blocked_client_costs_no_memory(it: Inside, stream: Stream) -> None:

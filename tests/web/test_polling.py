@@ -359,6 +359,18 @@ async def test_an_etag_changes_with_the_end(server: Server, stream: Stream) -> N
     assert (status, headers["Stream-Closed"]) == (200, "true")
 
 
+async def test_an_etag_changes_when_the_end_is_taken_back(server: Server, stream: Stream) -> None:
+    """The same lines, no longer the last ones: a client that has them is told that the stream goes on."""
+    stream.line(1)
+    stream.final()
+    _, headers, body = await server.get(f"{S}?limit=2")
+    assert headers["Stream-Closed"] == "true"
+    stream.line(2)
+    status, again, same = await server.get(f"{S}?limit=2", headers={"If-None-Match": headers["ETag"]})
+    assert (status, same) == (200, body)
+    assert "Stream-Closed" not in again
+
+
 async def test_cache_control(tmp_path: Path, stream: Stream) -> None:
     """Stored only where it stopped short of the tail; asked about again at the tail; never for ``now`` and errors."""
     for i in range(100):

@@ -567,6 +567,8 @@ async def test_pings_of_a_client_that_takes_nothing(tmp_path: Path, stream: Stre
         before = sum(map(len, connection._rest))
         for i in range(5000):
             await raw.say(PING, b"%04d" % i + b"x" * 100)
+            await asyncio.sleep(0)
+        await until(lambda: connection._pong == b"4999" + b"x" * 100)  # type: ignore[attr-defined]
         assert sum(map(len, connection._rest)) == before
         stream.final()
         frames = await raw.frames()
