@@ -273,7 +273,7 @@ async def test_a_client_that_is_slow_but_moves_is_not_cut(tmp_path: Path) -> Non
             async with Raw(it.url, 128 * 1024) as raw:
                 await raw.upgrade(WS)
                 data = b""
-                for _ in range(40):
+                for _ in range(25):
                     data += await asyncio.get_running_loop().sock_recv(raw.socket, 128 * 1024)
                     await asyncio.sleep(0.05)
                 assert it.connections.open

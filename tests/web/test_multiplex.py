@@ -543,6 +543,19 @@ async def test_more_streams_than_a_socket_may_have(tmp_path: Path) -> None:
             assert head.status == status
 
 
+async def test_more_streams_join_than_a_socket_may_have(tmp_path: Path) -> None:
+    """Then it is closed with 1013, after a message that says why."""
+    async with (
+        served(tmp_path, max_streams=2, poll_ceiling=0.02) as server,
+        websocket(server.url, "/v1/ws?match=*") as raw,
+    ):
+        for i in range(3):
+            write(tmp_path, f"s{i}")
+        said, code = await talk(raw)
+        assert code == 1013
+        assert (said[-1]["type"], said[-1]["code"]) == ("error", 1013)
+
+
 async def test_a_slow_client_of_many_streams(tmp_path: Path) -> None:
     """One that takes its time with forty streams that grow meanwhile gets every line of each, once, in order."""
     with ExitStack() as stack:
