@@ -231,6 +231,7 @@ class Hub:
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
                 channel.seen_at = tail.active
+                tail.audience = len(channel.cursors)
                 self._tell_channel(channel, change)
 
     def _tell_channel(self, channel: Channel, change: Change) -> None:

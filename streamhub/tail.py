@@ -58,6 +58,7 @@ class Tail:
         fd: the file's descriptor; -1 while there is none.
         size: the file's size as of the last look, or less than any while there is more to read.
         active: when it last changed, on the monotonic clock, in seconds.
+        audience: how many read it, as of the last change.
         due: when it is to be looked at next, on the same clock.
     """
 
@@ -68,6 +69,7 @@ class Tail:
         "_max_line",
         "_scanned",
         "active",
+        "audience",
         "due",
         "fd",
         "look",
@@ -83,6 +85,7 @@ class Tail:
         self.fd = -1
         self.size = 0
         self.active = 0.0
+        self.audience = 0
         self.due = 0.0
         self._folder = folder
         self._max_line = max_line

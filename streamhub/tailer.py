@@ -28,6 +28,9 @@ _log = logging.getLogger("streamhub.tailer")
 
 #: A stream is looked at after this fraction of the time since it last changed.
 _AGE_FRACTION: Final = 1 / 16
+#: For a crowd of readers a look is cheap beside what it spares them: twice as many of them, looks twice as often.
+_CROWD: Final = 64
+_MOST_EAGER: Final = 4.0
 #: The cold ones are spread over this many slots per ceiling.
 _SLOTS: Final = 20
 #: Whether the folder's time says that names came or went is asked this often, in seconds.
@@ -204,7 +207,8 @@ class Tailer:
 
     def _cool(self, tail: Tail, now: float) -> None:
         """It stood still: wait longer, and past the ceiling join the cold ones."""
-        wait = (now - tail.active) * _AGE_FRACTION
+        eagerness = min(max(1.0, tail.audience / _CROWD), _MOST_EAGER)
+        wait = (now - tail.active) * _AGE_FRACTION / eagerness
         if wait < self._ceiling:
             tail.due = now + max(wait, self._floor)
             return

@@ -415,3 +415,24 @@ def test_a_failed_poll_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureF
             assert rig.tick() == []
         assert "stream a" in caplog.text
         assert rig.run(1) == [("a", Grew)]
+
+
+def test_a_crowd_has_its_stream_looked_at_more_often(tmp_path: Path) -> None:
+    """With four crowds of readers, a stream is looked at some four times as often on its way to sleep."""
+    few, many = looks_on_the_way_to_sleep(tmp_path, 0), looks_on_the_way_to_sleep(tmp_path, 256)
+    assert 2 * few < many < 5 * few
+
+
+def looks_on_the_way_to_sleep(directory: Path, audience: int) -> int:
+    """How often a stream is looked at in the four seconds after it grew."""
+    now = 1000.0
+    (directory / "s.jsonl").write_bytes(b'{"a":1}\n')
+    tailer = Tailer(Folder(str(directory)), max_line=1 << 20, floor=0.005, ceiling=1.0, clock=lambda: now)
+    tail = tailer.watch("s")
+    tail.active, tail.audience = now, audience
+    while now < 1004:
+        tailer.poll_due()
+        assert tailer.next_due is not None
+        now = max(now + 0.005, tailer.next_due)
+    tailer.close()
+    return tailer.polls
