@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from streamhub.config import Config
     from streamhub.stream import Look
     from streamhub.tail import Tail
+
+_log = logging.getLogger("streamhub.hub")
 
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
@@ -232,7 +235,10 @@ class Hub:
             if channel is not None and self._tails.get(channel) is tail:
                 channel.seen_at = tail.active
                 tail.audience = len(channel.cursors)
-                self._tell_channel(channel, change)
+                try:
+                    self._tell_channel(channel, change)
+                except Exception:  # noqa: BLE001 - one stream's fault is no reason to leave the others without news
+                    _log.exception("telling what happened to stream %s failed", channel.stream)
 
     def _tell_channel(self, channel: Channel, change: Change) -> None:
         match change:

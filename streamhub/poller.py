@@ -113,7 +113,10 @@ class Poller:
         if self._names is not self._tailer.names:
             self._names = self._tailer.names
             for tell in list(self._name_watchers):
-                tell(self._names)
+                try:
+                    tell(self._names)
+                except Exception:  # noqa: BLE001 - one watcher's fault is no reason to leave the others without news
+                    _log.exception("telling the names in the folder failed")
         self._rest()
         self.schedule()
 

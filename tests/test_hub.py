@@ -433,3 +433,31 @@ def opened_in(directory: Path) -> set[str]:
         with suppress(FileNotFoundError):  # the descriptor that the list was read with
             found.add(os.readlink(f"/proc/self/fd/{fd}"))
     return {path for path in found if path.startswith(str(directory))}
+
+
+async def test_one_stream_s_fault_leaves_the_others_their_news(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What fails while one stream's readers are told, or a watcher of names, is logged; everyone else is told."""
+    hub = Hub(Config(directory=str(tmp_path)))
+    names: list[dict[str, int]] = []
+
+    def raising(*_told: object) -> None:
+        raise RuntimeError("a reader's own fault")
+
+    with Stream(tmp_path, "bad") as bad, Stream(tmp_path, "good") as good:
+        channels = [await hub.channel("bad"), await hub.channel("good")]
+        channels[0].grew = raising  # type: ignore[method-assign, assignment]
+        hub.watch_names(raising)
+        hub.watch_names(names.append)
+        bad.line(1)
+        good.line(1)
+        size = good.path.stat().st_size
+        good_channel = channels[1]
+        await until(lambda: good_channel.look is not None and good_channel.look.tail == size)
+        await until(lambda: bool(names))
+        good.line(2)
+        await until(lambda: good_channel.look is not None and good_channel.look.tail == 2 * size)
+    await hub.close()
+    assert "stream bad" in caplog.text
+    assert "names" in caplog.text
