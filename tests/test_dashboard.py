@@ -519,6 +519,34 @@ async def test_restart_of_the_server_shows_each_event_once(
             assert await dashboard.held() == signals(*range(40))
 
 
+async def test_catching_up_is_told(browser: Browser, process: ServerProcess, tmp_path: Path) -> None:
+    """What came in a long outage is caught up with, which the page says meanwhile, and then it follows again."""
+    async with visiting(browser, process.url) as dashboard:
+        dashboard.allowed += [REFUSED, BROKEN]
+        with Stream(tmp_path) as stream:
+            stream.write(line(0))
+            await dashboard.open("s")
+            await expect(dashboard.connection).to_have_text("Live")
+            await dashboard.run(
+                """() => {
+                    window.states = [];
+                    const element = document.querySelector("connection-state");
+                    new MutationObserver(() => window.states.push(element.dataset.state)).observe(
+                        element, { attributes: true, attributeFilter: ["data-state"] });
+                }"""
+            )
+            await process.stop(signal.SIGKILL)
+            await expect(dashboard.connection).to_contain_text("Reconnecting")
+            long = "x" * 2000
+            stream.write(b"".join(line(number, name=f"event-{number}", value=long) for number in range(1, 5000)))
+            await process.start()
+            await expect(dashboard.row("event-4999")).to_be_in_viewport()
+            await expect(dashboard.connection).to_have_text("Live")
+            assert await dashboard.run("window.states") == ["reconnecting", "catching-up", "live"]
+            held = [text.split()[0] for text in await dashboard.held()]
+            assert held == signals(*range(5000 - len(held), 5000))
+
+
 @pytest.mark.slow
 async def test_twenty_restarts_show_each_event_once(browser: Browser, process: ServerProcess, tmp_path: Path) -> None:
     """Killed and started again twenty times while events come: each is there once, in order."""
@@ -746,6 +774,24 @@ async def test_print_lays_all_rows_out(dashboard: Dashboard, tmp_path: Path) -> 
     await expect(dashboard.page.locator("stream-view")).to_be_hidden()
     await dashboard.run("dispatchEvent(new Event('afterprint'))")
     await expect(dashboard.page.locator(".paper tbody tr")).to_have_count(0)
+
+
+async def test_client_splits_frames_as_they_are_written(dashboard: Dashboard) -> None:
+    """Lines are cut out of a frame by their own bytes, whatever their strings hold."""
+    await dashboard.open()
+    lines = [
+        r'{"a":"]}"}',
+        r'{"a":"\"]"}',
+        r'{"a":"\\"}',
+        '{ "a" : [1, [2, {"b": "},{"}]] }',
+        "{}",
+        '{"a":"é😀"}\r',
+        r'{"\\\"":"["}',
+    ]
+    script = "text => import('/static/lines.js').then((lines) => lines.splitElements(text, 1))"
+    for count in range(len(lines) + 1):
+        assert await dashboard.run(script, f"[{','.join(lines[:count])}]}}") == lines[:count]
+    assert await dashboard.run(script, '[{"a":"') is None
 
 
 # --- several streams --------------------------------------------------------------------------------------------------

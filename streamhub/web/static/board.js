@@ -17,7 +17,6 @@ export class StreamBoard extends HTMLElement {
   #sessions;
   #merged;
   #controls;
-  #pane;
 
   /** @param place `{ids, merged}` */
   constructor(client, place) {
@@ -33,24 +32,35 @@ export class StreamBoard extends HTMLElement {
     this.#merged = new MergedSession(this.#sessions);
     const toolbar = h("stream-toolbar", {});
     const detail = h("event-detail", { hidden: true, role: "complementary", "aria-label": "Event" });
-    const panes = merged ? [h("stream-pane", { label: "Events of all streams, by time" })] : ids.map((id) => h("stream-pane", { label: `Events of ${id}` }));
+    const panes = merged
+      ? [h("stream-pane", { label: "Events of all streams, by time" })]
+      : ids.map((id) => h("stream-pane", { label: `Events of ${id}` }));
     const heads = this.#sessions.map(() => h("stream-head", {}));
     const body = merged
       ? h("div", { class: "merged" }, h("div", { class: "heads" }, ...heads), panes[0])
-      : h("div", { class: "columns" }, ...heads.map((head, index) => h("section", { class: "column", "aria-label": ids[index] }, head, panes[index])));
+      : h(
+          "div",
+          { class: "columns" },
+          ...heads.map((head, index) =>
+            h("section", { class: "column", "aria-label": ids[index] }, head, panes[index]),
+          ),
+        );
     this.replaceChildren(
       h(
         "header",
         { class: "list-head" },
         h("h1", {}, `${ids.length} streams`),
         h("a", { class: "button", href: boardHash(ids), "aria-current": !merged && "true" }, "Side by side"),
-        h("a", { class: "button", href: boardHash(ids, { merged: true }), "aria-current": merged && "true" }, "Merged by time"),
+        h(
+          "a",
+          { class: "button", href: boardHash(ids, { merged: true }), "aria-current": merged && "true" },
+          "Merged by time",
+        ),
       ),
       toolbar,
       h("div", { class: "split" }, body, detail),
     );
     this.#connect(heads, panes, merged);
-    this.#pane = panes[0];
     this.#controls = new Controls({ session: this.#merged, client: this.#client, pane: panes[0], toolbar, detail });
     for (const pane of panes.slice(1)) this.#controls.listenTo(pane);
     for (const session of this.#sessions) session.start({});
@@ -91,7 +101,8 @@ export class StreamBoard extends HTMLElement {
     for (const { summary } of this.#sessions) {
       if (!summary) continue;
       sum.malformed += summary.malformed;
-      for (const [type, number] of Object.entries(summary.by_type)) sum.by_type[type] = (sum.by_type[type] ?? 0) + number;
+      for (const [type, number] of Object.entries(summary.by_type))
+        sum.by_type[type] = (sum.by_type[type] ?? 0) + number;
     }
     this.#controls.counts(sum);
     const origin = this.#merged.times.first ?? 0;

@@ -150,7 +150,8 @@ export class Client {
       });
       const blob = await response.blob();
       const after = response.headers.get("Stream-Next-Offset") ?? next;
-      if (byteOf(after) <= byteOf(next)) throw new StreamhubError("the stream was cut while it was read", { status: 410 });
+      if (byteOf(after) <= byteOf(next))
+        throw new StreamhubError("the stream was cut while it was read", { status: 410 });
       next = after;
       onpart(blob, Math.min(byteOf(next), all), all);
     }

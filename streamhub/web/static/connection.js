@@ -27,7 +27,11 @@ export class ConnectionState extends HTMLElement {
 
   connectedCallback() {
     this.#text = h("span", {});
-    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#session?.follower.retry() }, "Try now");
+    this.#retry = h(
+      "button",
+      { class: "link", hidden: true, onclick: () => this.#session?.follower.retry() },
+      "Try now",
+    );
     this.replaceChildren(h("i", { class: "dot", "aria-hidden": "true" }), this.#text, this.#retry);
     this.#timer = setInterval(() => this.#draw(), 1000);
   }

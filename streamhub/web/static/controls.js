@@ -59,7 +59,7 @@ export class Controls extends EventTarget {
     const session = this.#session;
     const on = (type, handle) => this.#toolbar.addEventListener(type, ({ detail }) => handle(detail));
     on("search", ({ text }) => this.#search(text));
-    on("types", ({ types }) => session.setFilter({ types }, this.#pane.rows.top?.start ?? null));
+    on("types", ({ types }) => this.#filter({ types }));
     on("moment", ({ text }) => this.#goToMoment(text));
     on("first", () => this.#pane.goFirst());
     on("last", () => this.#last());
@@ -119,9 +119,15 @@ export class Controls extends EventTarget {
     if (text === this.#session.filter.text) return;
     this.#toolbar.text = text;
     this.#setHighlight(text);
-    const top = this.#pane.selected ?? this.#pane.rows.top;
-    const row = await this.#session.setFilter({ text }, top?.start ?? null);
-    if (row && text === "") this.#pane.arrive(row);
+    await this.#filter({ text });
+  }
+
+  /** Other rows, but near to where the view is. */
+  async #filter(filter) {
+    const near = this.#pane.selected ?? this.#pane.rows.top;
+    const row = await this.#session.setFilter(filter, near?.start ?? null);
+    // A search shows what it finds from the first on, while it goes on: by its end one may have scrolled.
+    if (!filter.text && !this.#session.following) this.#pane.arrive(row);
   }
 
   #setHighlight(text) {

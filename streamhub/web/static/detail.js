@@ -6,7 +6,7 @@ import { clock, iso, sinceStart } from "./clock.js";
 import { h } from "./dom.js";
 import { bytes } from "./format.js";
 import { prettyJson } from "./json.js";
-import { words } from "./rows.js";
+import { words } from "./row-view.js";
 
 export class EventDetail extends HTMLElement {
   #turn = 0;
@@ -27,7 +27,15 @@ export class EventDetail extends HTMLElement {
     const offset = h("dd", { class: "mono" }, row.offset ?? "…");
     body.replaceChildren(
       h("p", { class: `sentence ${row.kind}` }, ...words(row.parts)),
-      h("dl", {}, ...facts(row, origin), h("dt", {}, "Offset"), offset, h("dt", {}, "Size"), h("dd", {}, bytes(row.size))),
+      h(
+        "dl",
+        {},
+        ...facts(row, origin),
+        h("dt", {}, "Offset"),
+        offset,
+        h("dt", {}, "Size"),
+        h("dd", {}, bytes(row.size)),
+      ),
       this.#json(text),
     );
     this.#text = text;
@@ -52,8 +60,16 @@ export class EventDetail extends HTMLElement {
       !inContext && h("button", { onclick: tell("context"), title: "Show it among all events" }, "View in context"),
       h("button", { onclick: (event) => this.#copy(event.target, () => this.#text) }, "Copy JSON"),
       h("button", { onclick: (event) => this.#copy(event.target, () => location.href) }, "Copy link"),
-      h("button", { class: "icon", onclick: tell("step", { by: -1 }), "aria-label": "Previous event", title: "Previous (k)" }, "↑"),
-      h("button", { class: "icon", onclick: tell("step", { by: 1 }), "aria-label": "Next event", title: "Next (j)" }, "↓"),
+      h(
+        "button",
+        { class: "icon", onclick: tell("step", { by: -1 }), "aria-label": "Previous event", title: "Previous (k)" },
+        "↑",
+      ),
+      h(
+        "button",
+        { class: "icon", onclick: tell("step", { by: 1 }), "aria-label": "Next event", title: "Next (j)" },
+        "↓",
+      ),
       h("button", { class: "icon", onclick: tell("close"), "aria-label": "Close", title: "Close (Esc)" }, "✕"),
     );
   }
@@ -82,7 +98,9 @@ function facts(row, origin) {
     h("dd", { class: "mono" }, `${new Date(row.time).toLocaleDateString("sv")} ${clock(row.time, "local")}`),
     h("dt", {}, "UTC"),
     h("dd", { class: "mono" }, iso(row.time)),
-    ...(origin === null ? [] : [h("dt", {}, "Into the mission"), h("dd", { class: "mono" }, sinceStart(row.time - origin))]),
+    ...(origin === null
+      ? []
+      : [h("dt", {}, "Into the mission"), h("dd", { class: "mono" }, sinceStart(row.time - origin))]),
   ];
 }
 

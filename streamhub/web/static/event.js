@@ -1,6 +1,6 @@
 /** Events in words. Nothing here trusts what a line holds: any JSON object may come, and all of it is text. */
 
-import { visible } from "/static/text.js";
+import { visible } from "./text.js";
 
 const LONGEST = 400;
 
@@ -53,7 +53,9 @@ export function timeOf(event) {
 
 /** An ISO 8601 time, to the microsecond. No zone means UTC. */
 export function parseTime(text) {
-  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(text.trim());
+  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/i.exec(
+    text.trim(),
+  );
   if (!match) return null;
   const [, day, time, fraction = "", zone = "Z"] = match;
   const offset = /^[+-]\d\d$/.test(zone) ? `${zone}:00` : zone.toUpperCase();
@@ -74,7 +76,11 @@ export function sentence(event) {
 const SENTENCES = {
   navigation: ({ action, url, detail }) =>
     isText(url) && isText(action)
-      ? [verb(Object.hasOwn(VERBS, action.toLowerCase()) ? VERBS[action.toLowerCase()] : capital(action)), link(url), detailed(detail)]
+      ? [
+          verb(Object.hasOwn(VERBS, action.toLowerCase()) ? VERBS[action.toLowerCase()] : capital(action)),
+          link(url),
+          detailed(detail),
+        ]
       : null,
   extraction: ({ target, count, url, detail }) =>
     isText(target) && typeof count === "number"
@@ -94,12 +100,14 @@ const SENTENCES = {
         : [part("name", name), value !== undefined && value !== null && part("value", scalar(value)), detailed(detail)]
       : null,
   status: ({ state, final, detail }) =>
-    isText(state)
-      ? [part("state", capital(state)), final === true && part("final", "final"), detailed(detail)]
-      : null,
+    isText(state) ? [part("state", capital(state)), final === true && part("final", "final"), detailed(detail)] : null,
   malformed: ({ bytes, reason }) =>
     isText(reason)
-      ? [verb("A line that"), part("name", Object.hasOwn(REASONS, reason) ? REASONS[reason] : reason), part("detail", `${formatCount(bytes)} bytes`)]
+      ? [
+          verb("A line that"),
+          part("name", Object.hasOwn(REASONS, reason) ? REASONS[reason] : reason),
+          part("detail", `${formatCount(bytes)} bytes`),
+        ]
       : null,
 };
 
@@ -126,7 +134,7 @@ const formatCount = (value) => (typeof value === "number" ? value.toLocaleString
 const shorten = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
 
 /** The address, when it is one that may be opened. */
-export function safeLink(text) {
+function safeLink(text) {
   try {
     const url = new URL(text);
     return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;

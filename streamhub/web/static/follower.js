@@ -146,7 +146,6 @@ export class Follower extends EventTarget {
     for (const glob of this.#match) query.append("match", glob);
     const socket = (this.#socket = this.#client.socket(query));
     const current = () => this.#socket === socket;
-    socket.onopen = () => current() && this.#become("open");
     socket.onmessage = ({ data }) => current() && this.#receive(data);
     socket.onclose = ({ code }) => current() && this.#closed(code);
     this.#feedWatchdog();
@@ -172,6 +171,7 @@ export class Follower extends EventTarget {
           if (this.#places.get(opened.stream) == null) this.#places.set(opened.stream, opened.offset);
           this.#say("open", opened);
         }
+        if (this.state.name !== "open") this.#become("open");
         break;
       case "events": {
         const from = this.#places.get(frame.stream) ?? ZERO;

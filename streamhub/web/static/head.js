@@ -1,13 +1,11 @@
 /** `<stream-head>`: which mission this is, how it stands, how much there is of it. */
 
 import "./connection.js";
-import { ago, clock, span } from "./clock.js";
+import { clock, span } from "./clock.js";
 import { h } from "./dom.js";
 import { bytes, counted } from "./format.js";
+import { standing } from "./standing.js";
 import { visible } from "./text.js";
-
-/** Nothing for so long, and a stream is called quiet: it may go on any time, and nothing else is known of it. */
-const QUIET = 30_000;
 
 export class StreamHead extends HTMLElement {
   #session = null;
@@ -62,7 +60,7 @@ export class StreamHead extends HTMLElement {
     const mission = summary?.mission_id ?? id;
     this.#title.textContent = visible(mission);
     this.#id.textContent = mission === id ? "" : id;
-    const [state, words] = standing(this.#session);
+    const [state, words] = standing({ closed: window.closed, time: times.last, row: this.#session.lastRow });
     this.#state.textContent = words;
     this.#state.dataset.state = state;
     const facts = [];
@@ -73,15 +71,6 @@ export class StreamHead extends HTMLElement {
     this.#facts.textContent = facts.join(" · ");
     this.#facts.title = times.first === null ? "" : `${clock(times.first, "local")} – ${clock(times.last, "local")}`;
   }
-}
-
-/** How a stream stands, and in words. */
-function standing({ window, lastRow, times }) {
-  const state = lastRow?.parts.find((part) => part.role === "state")?.text.toLowerCase() ?? "";
-  if (window.closed) return [["completed", "failed", "cancelled"].includes(state) ? state : "ended", state || "ended"];
-  if (times.last === null) return ["quiet", "no event yet"];
-  const silence = Date.now() - times.last;
-  return silence > QUIET ? ["quiet", `quiet, last event ${ago(times.last)}`] : ["live", "running"];
 }
 
 customElements.define("stream-head", StreamHead);

@@ -22,7 +22,14 @@ export function makeHelp() {
     "dialog",
     { class: "help", "aria-labelledby": "help-title" },
     h("h2", { id: "help-title" }, "Keys"),
-    h("dl", {}, ...KEYS.flatMap(([key, , meaning]) => [h("dt", {}, h("kbd", {}, key === "Escape" ? "Esc" : key)), h("dd", {}, meaning)])),
+    h(
+      "dl",
+      {},
+      ...KEYS.flatMap(([key, , meaning]) => [
+        h("dt", {}, h("kbd", {}, key === "Escape" ? "Esc" : key)),
+        h("dd", {}, meaning),
+      ]),
+    ),
     h("p", { class: "dim" }, "Nothing here reaches a mission: freezing freezes this view, and no more."),
     h("form", { method: "dialog" }, h("button", { autofocus: true }, "Close")),
   );

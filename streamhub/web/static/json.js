@@ -12,7 +12,7 @@ const LONGEST_STRING = 20_000;
 
 /** A `pre` with the text in it; `all` for however long it is. Its `dataset.cut` says that it is not all there. */
 export function prettyJson(text, { all = false } = {}) {
-  const block = h("pre", { class: "json", tabindex: "0", "aria-label": "The event as JSON" });
+  const block = h("pre", { class: "json", tabindex: "0", role: "region", "aria-label": "The event as JSON" });
   const most = all ? Infinity : MOST_TOKENS;
   let depth = 0;
   let tokens = 0;
@@ -66,7 +66,7 @@ function markKeys(block) {
 }
 
 function* tokensOf(text) {
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const character = text[at];
     let end = at + 1;
     if (character === '"') {

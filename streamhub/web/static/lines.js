@@ -5,8 +5,7 @@ export const ZERO = "00000000_0000000000000000";
 
 const TOKEN = /^([0-9a-f]{8})_(\d{16})$/;
 const STAND_IN = '{"event_type":"malformed","payload":{"offset":"';
-const EVENTS_HEAD =
-  /^\{"type":"events","stream":"([^"\\]*)","next":"([^"\\]*)","upToDate":(true|false),"events":\[/;
+const EVENTS_HEAD = /^\{"type":"events","stream":"([^"\\]*)","next":"([^"\\]*)","upToDate":(true|false),"events":\[/;
 
 /** The byte that an offset token stands for. */
 export function byteOf(token) {

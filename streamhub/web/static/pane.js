@@ -116,7 +116,10 @@ export class StreamPane extends HTMLElement {
   #say() {
     const row = this.#session.lastRow;
     if (!row || row === this.#heard) return;
-    if (this.#heard) announce(`${this.#session.fresh ? `${counted(this.#session.fresh, "new event")}. ` : ""}Last: ${plain(row.parts)}`);
+    if (this.#heard)
+      announce(
+        `${this.#session.fresh ? `${counted(this.#session.fresh, "new event")}. ` : ""}Last: ${plain(row.parts)}`,
+      );
     this.#heard = row;
   }
 
@@ -127,8 +130,12 @@ export class StreamPane extends HTMLElement {
     this.#ruler.show(from, atEnd ? 1 : last ? Math.max(from, window.fractionOf(last)) : 1);
     this.#empty.hidden = shown > 0;
     if (shown > 0) return;
-    if (search?.active || !window.atEnd) this.#empty.textContent = window.filtered ? `Searching… ${percent(window.end, window.tail)}` : "Reading…";
-    else this.#empty.textContent = window.filtered ? "No event is like that." : "No event yet: the first one appears here.";
+    if (search?.active || !window.atEnd)
+      this.#empty.textContent = window.filtered ? `Searching… ${percent(window.end, window.tail)}` : "Reading…";
+    else
+      this.#empty.textContent = window.filtered
+        ? "No event is like that."
+        : "No event yet: the first one appears here.";
   }
 
   /** While dragging, one question at a time, and the last place wins. */
@@ -136,7 +143,7 @@ export class StreamPane extends HTMLElement {
     const busy = this.#seeking !== null;
     this.#seeking = fraction;
     if (busy) return;
-    for (let at = null; at !== this.#seeking; ) {
+    for (let at = null; at !== this.#seeking;) {
       at = this.#seeking;
       const row = await this.#session.goToFraction(at);
       if (row && at < 1) this.#rows.reveal(row, "start");

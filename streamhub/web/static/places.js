@@ -65,7 +65,8 @@ export class Places {
       const end = Math.min(high.time ?? -Infinity, latest);
       if (low.time === null || end - low.time < 0.002) break;
       // By the rate between the two, and halving by turns, since missions are not steady.
-      const share = probe % 2 ? 0.5 : Math.min(0.98, Math.max(0.02, (byte - NEAR / 2 - low.byte) / (high.byte - low.byte)));
+      const share =
+        probe % 2 ? 0.5 : Math.min(0.98, Math.max(0.02, (byte - NEAR / 2 - low.byte) / (high.byte - low.byte)));
       const time = low.time + (end - low.time) * share;
       const found = await this.#since(time, signal);
       if (found === null || found.byte >= high.byte) {

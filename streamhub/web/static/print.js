@@ -31,7 +31,13 @@ function layOut({ title, rows, origin }) {
 
 function line(row, origin) {
   const time = clock(row.time, settings.times, { origin, withDate: true });
-  return h("tr", { class: row.kind }, h("td", {}, time), h("td", {}, row.kind), h("td", {}, h("bdi", {}, plain(row.parts))));
+  return h(
+    "tr",
+    { class: row.kind },
+    h("td", {}, time),
+    h("td", {}, row.kind),
+    h("td", {}, h("bdi", {}, plain(row.parts))),
+  );
 }
 
 function noteLine(note) {

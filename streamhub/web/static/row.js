@@ -81,10 +81,11 @@ export class Row {
 
 /** Something that happened to the view, not to the mission. */
 export class Note {
-  constructor(text, { kind = "note", action = null } = {}) {
+  constructor(text, { kind = "note", action = null, at = 0 } = {}) {
     this.text = text;
     this.kind = kind;
     this.action = action;
+    this.start = this.end = at;
     this.time = null;
     this.weight = text.length;
     this.isNote = true;

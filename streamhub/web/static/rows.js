@@ -8,16 +8,14 @@
  * (the viewer left the end, or came to it).
  */
 
-import { clock } from "./clock.js";
 import { h } from "./dom.js";
+import { noteElement, rowElement } from "./row-view.js";
 import { settings } from "./settings.js";
-import { marked } from "./text.js";
 
 const OVERSCAN = 8;
 const NEAR_EDGE = 60;
 /** Live rows are drawn at most so often: faster, nobody can read. */
 const PACE = 80;
-const SILENCE = 60_000;
 
 let serial = 0;
 
@@ -43,7 +41,13 @@ export class EventRows extends HTMLElement {
     this.#sheet = h("div", { class: "sheet", role: "rowgroup" });
     this.#view = h(
       "div",
-      { class: "view", role: "grid", tabindex: "0", "aria-label": this.getAttribute("label") ?? "Events", "aria-rowcount": "-1" },
+      {
+        class: "view",
+        role: "grid",
+        tabindex: "0",
+        "aria-label": this.getAttribute("label") ?? "Events",
+        "aria-rowcount": "-1",
+      },
       this.#sheet,
     );
     this.replaceChildren(this.#view);
@@ -80,7 +84,7 @@ export class EventRows extends HTMLElement {
     const changed = () => this.refresh();
     source.addEventListener("change", changed);
     this.#unlisten = () => source.removeEventListener("change", changed);
-    this.#anchor = null;
+    this.#anchor = { row: null, delta: 0, top: 0 };
     this.refresh({ now: true });
   }
 
@@ -102,11 +106,6 @@ export class EventRows extends HTMLElement {
   set selected(row) {
     this.#selected = row;
     this.refresh({ now: true });
-  }
-
-  /** How many rows fit. */
-  get capacity() {
-    return Math.max(1, Math.floor(this.#view.clientHeight / this.#height));
   }
 
   /** The first row in sight. */
@@ -210,7 +209,8 @@ export class EventRows extends HTMLElement {
       }
       node.style.transform = `translateY(${index * this.#height}px)`;
       const chosen = row === this.#selected;
-      if (chosen !== (node.getAttribute("aria-selected") === "true")) node.setAttribute("aria-selected", String(chosen));
+      if (chosen !== (node.getAttribute("aria-selected") === "true"))
+        node.setAttribute("aria-selected", String(chosen));
     }
     for (const [row, node] of this.#nodes) {
       if (wanted.has(row)) continue;
@@ -288,44 +288,6 @@ export class EventRows extends HTMLElement {
   #tell(type, detail = {}) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-function rowElement(row, { origin, withDate, tag, highlight }, previous) {
-  const time = clock(row.time, settings.times, { origin, withDate });
-  const quiet = row.time !== null && previous?.time && row.time - previous.time >= SILENCE;
-  const state = row.parts.find((part) => part.role === "state")?.text.toLowerCase();
-  return h(
-    "div",
-    { class: `row ${row.kind}${quiet ? " after-silence" : ""}${row.gap ? " gap" : ""}`, role: "row", "data-state": state },
-    h("span", { class: "time", role: "gridcell" }, time || "no time"),
-    tag && h("span", { class: "tag", role: "gridcell" }, h("bdi", {}, tag(row))),
-    h("span", { class: "type", role: "gridcell" }, row.kind),
-    h("span", { class: "words", role: "gridcell" }, ...words(row.parts, highlight)),
-  );
-}
-
-/** A sentence's parts as elements. */
-export function words(parts, highlight = "") {
-  return parts.flatMap((part) => {
-    const text = highlight ? marked(part.text, highlight) : [part.text];
-    const element = part.href
-      ? h("a", { class: part.role, href: part.href, target: "_blank", rel: "noopener noreferrer", tabindex: "-1" }, ...text)
-      : h("bdi", { class: part.role }, ...text);
-    return [element, " "];
-  });
-}
-
-function noteElement(note) {
-  return h(
-    "div",
-    { class: `row note ${note.kind}`, role: "row" },
-    h(
-      "span",
-      { class: "words", role: "gridcell" },
-      note.text,
-      note.action && h("button", { class: "link", onclick: note.action.run }, note.action.label),
-    ),
-  );
 }
 
 customElements.define("event-rows", EventRows);

@@ -3,7 +3,7 @@
 import { byteOf } from "./client.js";
 
 /** It reads on by itself until it has so many rows; then it waits until somebody wants more. */
-const ENOUGH = 1000;
+const ENOUGH = 2000;
 
 export class Search {
   #client;

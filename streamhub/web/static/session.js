@@ -4,6 +4,7 @@
  * Events: `window` (another window is looked through), `state` (connection, follow, new events, search), `summary`.
  */
 
+import { Attempts } from "./attempts.js";
 import { byteOf } from "./client.js";
 import { span } from "./clock.js";
 import { Counts } from "./counts.js";
@@ -15,7 +16,6 @@ import { StreamWindow } from "./window.js";
 
 /** Farther behind than this, a follower jumps to the end instead of reading up to it. */
 const JUMP = 2 * 1024 * 1024;
-const RETRY = 1000;
 /** A shorter outage is not worth a row. */
 const OUTAGE = 500;
 
@@ -27,8 +27,7 @@ export class Session extends EventTarget {
   #counts = null;
   #outage = null;
   #caughtUp = 1;
-  #retry = null;
-  #retryTimer = 0;
+  #reading = new Attempts({ refused: (error) => this.#refused(error), recovered: () => this.#recovered() });
 
   constructor(client, id, follower) {
     super();
@@ -99,7 +98,7 @@ export class Session extends EventTarget {
       else await this.goLast();
       await this.#lookAtLast();
     } catch (error) {
-      this.#failed(error, () => this.start({ offset, types, text }));
+      this.#reading.failed(error, () => this.start({ offset, types, text }));
     }
     this.#counts.soon(0);
     return row;
@@ -119,7 +118,7 @@ export class Session extends EventTarget {
   close() {
     this.#listening.abort();
     this.#counts.stop();
-    clearTimeout(this.#retryTimer);
+    this.#reading.stop();
     this.window.stop();
     this.#follower.remove(this.id);
   }
@@ -138,7 +137,7 @@ export class Session extends EventTarget {
     this.#say("state");
     const { window } = this;
     if (window.atEnd && window.rows.length > 0) return window.rows.at(-1);
-    return this.#attempt(() => window.openEnd());
+    return this.#reading.run(() => window.openEnd());
   }
 
   /** To a place, 0 to 1. */
@@ -149,7 +148,7 @@ export class Session extends EventTarget {
   /** To a time. */
   async goToTime(ms) {
     this.freeze();
-    return this.#attempt(async () => {
+    return this.#reading.run(async () => {
       const byte = await this.#places.atTime(ms);
       const row = await (byte === null ? this.window.openEnd() : this.window.openAt(byte));
       return this.window.rows.find((candidate) => candidate.time >= ms) ?? row;
@@ -167,7 +166,7 @@ export class Session extends EventTarget {
 
   /** More rows at one end of the window. */
   async more(direction) {
-    await this.#attempt(() => (direction > 0 ? this.window.forward() : this.window.backward()));
+    await this.#reading.run(() => (direction > 0 ? this.window.forward() : this.window.backward()));
   }
 
   /** Keep the view where it is; what comes is counted. */
@@ -197,7 +196,7 @@ export class Session extends EventTarget {
 
   #goTo(byte, { exact = false } = {}) {
     this.freeze();
-    return this.#attempt(() => this.window.openAt(byte, { exact }));
+    return this.#reading.run(() => this.window.openAt(byte, { exact }));
   }
 
   // --- filters, ranges and search ----------------------------------------------------------------------------------
@@ -231,7 +230,7 @@ export class Session extends EventTarget {
   async findNext(text, row) {
     const search = new Search(this.#client, this.id, () => this.#say("state"));
     this.search = search;
-    const line = await this.#attempt(async () => {
+    const line = await this.#reading.run(async () => {
       const after = row === null ? 0 : row.stream === this.id ? row.end : await this.#places.atTime(row.time);
       return after === null ? null : search.next(text, this.#places.token(after));
     });
@@ -258,11 +257,11 @@ export class Session extends EventTarget {
     const search = new Search(this.#client, this.id, () => this.#say("state"));
     this.search = search;
     this.#say("state");
-    return this.#attempt(() => search.run(this.window, { anew }));
+    return this.#reading.run(() => search.run(this.window, { anew }));
   }
 
   async #bytesOf({ since, until }) {
-    const find = (ms) => this.#attempt(() => this.#places.atTime(ms));
+    const find = (ms) => this.#reading.run(() => this.#places.atTime(ms));
     const [floor, ceiling] = await Promise.all([find(since), find(until + 0.001)]);
     const untilText = new Date(Math.ceil(until)).toISOString();
     return { floor: floor ?? this.window.tail, ceiling: ceiling ?? Infinity, untilText };
@@ -273,19 +272,44 @@ export class Session extends EventTarget {
   #listen() {
     const on = (type, handle) => this.#follower.addEventListener(type, handle, { signal: this.#listening.signal });
     const mine = (handle) => (event) => event.detail.stream === this.id && handle(event.detail);
-    on("open", mine((detail) => this.#opened(detail)));
-    on("events", mine((detail) => this.#arrived(detail)));
-    on("end", mine(() => this.#end("ended")));
-    on("reset", mine(({ earliest }) => this.#end(earliest === null ? "deleted" : "replaced")));
-    on("missing", mine(() => this.#end("missing")));
+    on(
+      "open",
+      mine((detail) => this.#opened(detail)),
+    );
+    on(
+      "events",
+      mine((detail) => this.#arrived(detail)),
+    );
+    on(
+      "end",
+      mine(() => this.#end("ended")),
+    );
+    on(
+      "reset",
+      mine(({ earliest }) => this.#end(earliest === null ? "deleted" : "replaced")),
+    );
+    on(
+      "missing",
+      mine(() => this.#end("missing")),
+    );
     on("failed", ({ detail }) => this.#end("refused", detail.error.message));
     on("state", () => this.#connectionChanged());
   }
 
-  #opened({ tail }) {
+  #opened({ offset, tail }) {
     if (this.fate === "missing") this.#end(null);
+    this.#tellOutage(); // before it is known how far the stream went meanwhile: then the note stands where it stopped
     this.window.see(tail);
+    this.#caughtUp = offset === tail ? 1 : byteOf(offset) / byteOf(tail);
     this.#say("state");
+  }
+
+  #tellOutage() {
+    if (this.#outage === null) return;
+    const pause = Date.now() - this.#outage;
+    this.#outage = this.trouble = null;
+    if (pause < OUTAGE) return;
+    this.window.note(`Connected again after ${span(pause)}, from where it stopped: nothing is missing`);
   }
 
   #arrived(batch) {
@@ -303,18 +327,13 @@ export class Session extends EventTarget {
   #catchUp() {
     const { window } = this;
     if (this.search?.active) return;
-    this.#attempt(() => (window.tail - window.end > JUMP ? window.openEnd() : window.forward(Infinity)));
+    this.#reading.run(() => (window.tail - window.end > JUMP ? window.openEnd() : window.forward(Infinity)));
   }
 
   #connectionChanged() {
-    const { state } = this.#follower;
-    if (state.name === "waiting") this.#outage ??= state.since;
-    if (state.name === "open" && this.#outage !== null) {
-      const pause = Date.now() - this.#outage;
-      this.#outage = this.trouble = null;
-      if (pause > OUTAGE) this.window.note(`Connected again after ${span(pause)}, from where it stopped: nothing is missing`);
-      this.#again();
-    }
+    const { name, since } = this.#follower.state;
+    if (name === "waiting") this.#outage ??= since;
+    if (name === "open") this.#reading.again();
     this.#say("state");
   }
 
@@ -359,6 +378,7 @@ export class Session extends EventTarget {
   /** Look through another window, of the filter and the range that hold now. */
   #open() {
     this.window?.stop();
+    this.#reading.forget();
     const window = (this.window = this.#makeWindow());
     window.addEventListener("progress", ({ detail }) => {
       if (this.window !== window) return;
@@ -385,40 +405,20 @@ export class Session extends EventTarget {
     }
   }
 
-  /** Read; what cannot be read now is tried again, what never can ends the stream or says so. */
-  async #attempt(action) {
-    const { window } = this;
-    try {
-      const result = await action();
-      if (this.#retry === action) this.#retry = null;
-      return result;
-    } catch (error) {
-      if (this.window === window) this.#failed(error, action);
-      return null;
-    }
-  }
-
-  #failed(error, action) {
-    if (error.name === "AbortError") return;
+  /** What no further attempt will mend. */
+  #refused(error) {
     if (error.status === 404) this.#missing();
     else if (error.status === 410) this.#end("replaced");
     else {
       this.trouble = error.message;
       this.#say("state");
-      if (error.status !== 0 && error.status < 429) return;
-      clearTimeout(this.#retryTimer);
-      this.#retry = action;
-      this.#retryTimer = setTimeout(() => this.#again(), RETRY);
     }
   }
 
-  #again() {
-    clearTimeout(this.#retryTimer);
-    const action = this.#retry;
-    this.#retry = null;
-    if (!action || this.#listening.signal.aborted) return;
+  #recovered() {
+    if (this.fate === "refused") return;
     this.trouble = null;
-    this.#attempt(action);
+    this.#say("state");
   }
 
   #missing() {

@@ -1,18 +1,14 @@
 /** `<stream-list>`: all streams, newest activity first. It asks for news by itself; new streams appear at the top. */
 
-import { ago, span } from "./clock.js";
+import { span } from "./clock.js";
 import { h } from "./dom.js";
 import { parseTime } from "./event.js";
-import { bytes, count, counted } from "./format.js";
-import { boardHash, streamHash } from "./router.js";
+import { boardHash } from "./router.js";
 import { Row } from "./row.js";
-import { words } from "./rows.js";
-import { sparkline } from "./sparkline.js";
-import { visible } from "./text.js";
+import { StreamItem } from "./stream-item.js";
 
 const PERIOD = 1000;
 const PAGE = 60;
-const QUIET = 30_000;
 /** Looking into streams (last event, activity): so many at a time, and each not more often than this. */
 const LOOKERS = 3;
 const LOOK_PAUSE = 2500;
@@ -57,10 +53,29 @@ export class StreamList extends HTMLElement {
       oninput: () => this.#filtered(),
     });
     this.#board = h("span", { class: "choice", hidden: true });
-    this.#state = h("span", { class: "connection", "data-state": "connecting" }, h("i", { class: "dot", "aria-hidden": "true" }), h("span", {}, "Connecting"));
+    this.#state = h(
+      "span",
+      { class: "connection", "data-state": "connecting" },
+      h("i", { class: "dot", "aria-hidden": "true" }),
+      h("span", {}, "Connecting"),
+    );
     this.replaceChildren(
-      h("header", { class: "list-head" }, h("h1", {}, "Streams"), this.#filter, this.#board, h("span", { class: "grow" }), this.#state),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "List of streams" }, this.#list, this.#note, this.#more),
+      h(
+        "header",
+        { class: "list-head" },
+        h("h1", {}, "Streams"),
+        this.#filter,
+        this.#board,
+        h("span", { class: "grow" }),
+        this.#state,
+      ),
+      h(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "List of streams" },
+        this.#list,
+        this.#note,
+        this.#more,
+      ),
     );
     this.#watcher = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
     this.#refresh();
@@ -100,7 +115,8 @@ export class StreamList extends HTMLElement {
       this.#connected(error);
     }
     if (!this.isConnected) return;
-    const pause = Math.min(15_000, PERIOD * 2 ** Math.min(this.#failures, 4)) * (this.#failures ? 0.5 + Math.random() : 1);
+    const pause =
+      Math.min(15_000, PERIOD * 2 ** Math.min(this.#failures, 4)) * (this.#failures ? 0.5 + Math.random() : 1);
     this.#timer = setTimeout(() => this.#refresh(), pause);
   }
 
@@ -135,9 +151,10 @@ export class StreamList extends HTMLElement {
     if (error && this.#failures === 0) this.#since = Date.now();
     this.#failures = error ? this.#failures + 1 : 0;
     this.#state.dataset.state = error ? "reconnecting" : "live";
-    const said = error?.status === 404 ? "This server does not list its streams: open #/s/<id>" : "Not connected";
-    this.#state.lastElementChild.textContent = error ? `${said} · since ${span(Date.now() - this.#since)}` : "Live";
-    if (error?.status === 404) this.#note.textContent = said;
+    this.#state.lastElementChild.textContent = error
+      ? `${refusal(error)} · since ${span(Date.now() - this.#since)}`
+      : "Live";
+    if (error?.status) this.#note.textContent = refusal(error);
   }
 
   #take(streams) {
@@ -160,10 +177,11 @@ export class StreamList extends HTMLElement {
     for (const entry of shown) {
       let item = this.#items.get(entry.id);
       if (!item) {
-        item = this.#makeItem(entry.id);
+        item = new StreamItem(entry.id, (box) => this.#choose(entry.id, box));
         this.#items.set(entry.id, item);
+        this.#watcher.observe(item.element);
       }
-      this.#fill(item, entry);
+      item.fill(entry);
       if (item.element === before) before = before.nextElementSibling;
       // An element that is moved loses the focus: those that moved to the front are put there, the others stay.
       else this.#list.insertBefore(item.element, before);
@@ -175,59 +193,6 @@ export class StreamList extends HTMLElement {
       ? "No stream is called like that."
       : "No stream yet. The first one appears here by itself, as soon as a mission emits.";
     this.#more.hidden = this.#next === null;
-  }
-
-  #makeItem(id) {
-    const link = h("a", { class: "open", href: streamHash({ id }) }, h("bdi", {}));
-    const choose = h("input", {
-      type: "checkbox",
-      "aria-label": `Choose ${id}, to show it beside others`,
-      title: "Show beside others",
-      onchange: (event) => this.#choose(id, event.target),
-    });
-    const parts = {
-      state: h("span", { class: "badge" }),
-      last: h("span", { class: "last" }),
-      spark: h("span", { class: "activity" }),
-      size: h("span", { class: "size" }),
-      when: h("span", { class: "when" }),
-    };
-    const element = h(
-      "li",
-      {},
-      choose,
-      h("span", { class: "name" }, link, h("span", { class: "id" }, id)),
-      parts.state,
-      parts.last,
-      parts.spark,
-      parts.size,
-      parts.when,
-    );
-    element.dataset.id = id;
-    this.#watcher.observe(element);
-    return { element, link, ...parts, drawn: null };
-  }
-
-  #fill(item, entry) {
-    const now = Date.now();
-    const mission = visible(entry.mission_id ?? entry.id);
-    if (item.link.textContent !== mission) item.link.firstElementChild.textContent = mission;
-    const [state, text] = standing(entry, now);
-    item.state.dataset.state = state;
-    item.state.textContent = text;
-    item.when.textContent = entry.time === null ? "" : ago(entry.time, now);
-    const { summary } = entry;
-    const malformed = summary?.malformed ? ` · ${count(summary.malformed)} malformed` : "";
-    item.size.textContent = summary ? `${counted(summary.events, "event")}${malformed}` : bytes(entry.bytes);
-    item.size.classList.toggle("bad", Boolean(malformed));
-    item.size.title = bytes(entry.bytes);
-    if (item.drawn === entry.row && item.summary === summary) return;
-    item.drawn = entry.row;
-    item.summary = summary;
-    if (entry.row) item.last.replaceChildren(...words(entry.row.parts.map((part) => ({ ...part, href: null }))));
-    item.last.dataset.state = entry.row?.parts.find((part) => part.role === "state")?.text.toLowerCase() ?? "";
-    item.last.className = `last ${entry.row?.kind ?? ""}`;
-    if (summary) item.spark.replaceChildren(sparkline(summary));
   }
 
   #choose(id, box) {
@@ -299,19 +264,15 @@ export class StreamList extends HTMLElement {
     const item = this.#items.get(id);
     if (!entry || !item) return;
     Object.assign(entry, news);
-    this.#fill(item, entry);
+    item.fill(entry);
   }
 }
 
-/** How a stream stands, and in words. */
-function standing(entry, now) {
-  if (entry.closed) {
-    const state = entry.row?.parts.find((part) => part.role === "state")?.text.toLowerCase() ?? "";
-    return ["completed", "failed", "cancelled"].includes(state) ? [state, state] : ["ended", "ended"];
-  }
-  if (entry.time === null) return ["quiet", "no event yet"];
-  const silence = now - entry.time;
-  return silence > QUIET ? ["quiet", `quiet for ${span(silence).split(" ").slice(0, 2).join(" ")}`] : ["live", "live"];
+/** Why there is no list just now. */
+function refusal(error) {
+  if (error.status === 404) return "This server does not list its streams: open #/s/<id>";
+  if ([401, 403].includes(error.status)) return `Refused: ${error.message}`;
+  return "Not connected";
 }
 
 customElements.define("stream-list", StreamList);

@@ -42,7 +42,15 @@ export class StreamView extends HTMLElement {
     this.#detail = h("event-detail", { hidden: true, role: "complementary", "aria-label": "Event" });
     this.replaceChildren(head, this.#timeline, toolbar, h("div", { class: "split" }, this.#pane, this.#detail));
     head.actions = [
-      h("button", { class: "quiet", title: "Save the stream as JSONL", onclick: (event) => download(this.#client, id, event.target) }, "Download"),
+      h(
+        "button",
+        {
+          class: "quiet",
+          title: "Save the stream as JSONL",
+          onclick: (event) => download(this.#client, id, event.target),
+        },
+        "Download",
+      ),
     ];
     head.session = this.#session;
     this.#pane.session = this.#session;
@@ -91,7 +99,8 @@ export class StreamView extends HTMLElement {
   }
 
   async #setRange(range) {
-    await this.#session.setRange(range && { ...range, origin: this.#session.times.first ?? 0 });
+    const row = await this.#session.setRange(range && { ...range, origin: this.#session.times.first ?? 0 });
+    if (range && !this.#session.filter.text) this.#pane.arrive(row);
     this.#zoomIn();
   }
 

@@ -14,15 +14,11 @@ import { settings } from "./settings.js";
 
 const HEIGHT = 74;
 const KINDS = [...TYPES, "other"];
+const MOST_BARS = 160;
 /** Marks, from the lowest to the highest in rank: where two meet, the higher one shows. */
 const MARKS = ["signal", "status", "malformed"];
-const MOST_MARKS = 60;
-/** Widths that a bar may have, in milliseconds: such as people think in. */
-const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
-  [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200].map((seconds) => seconds * 1000),
-);
-const DAY = 86_400_000;
-
+/** More marks of a kind than this mark nothing. */
+const MOST_MARKS = 30;
 export class StreamTimeline extends HTMLElement {
   #plot = null;
   #box;
@@ -112,21 +108,24 @@ export class StreamTimeline extends HTMLElement {
       grid: { show: false },
       ticks: { show: false },
       size: 18,
+      space: 90,
       gap: 2,
       font: "11px ui-monospace, Menlo, 'Liberation Mono', monospace",
     };
-    if (settings.times === "relative") {
-      axis.values = (_plot, splits) => splits.map((split) => sinceStart((split - origin) * 1000).replace(/\.000$/, ""));
-      axis.space = 90;
-    }
+    axis.values = (_plot, splits, _axis, _space, step) =>
+      splits.map((split) => tickText(split * 1000, step, origin * 1000));
     return {
       width: this.#width,
       height: HEIGHT,
       padding: [8, 6, 0, 6],
-      tzDate: (seconds) => (settings.times === "utc" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000)),
+      tzDate: (seconds) =>
+        settings.times === "utc" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000),
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 } },
-      scales: { x: { range: (_plot, low, high) => this.#extent(low, high) }, y: { range: (_plot, _low, high) => [0, Math.max(1, high)] } },
+      scales: {
+        x: { range: (_plot, low, high) => this.#extent(low, high) },
+        y: { range: (_plot, _low, high) => [0, Math.max(1, high)] },
+      },
       axes: [axis, { show: false }],
       series: [{}, ...series],
       hooks: {
@@ -221,6 +220,15 @@ export class StreamTimeline extends HTMLElement {
   }
 }
 
+/** A time on the axis, as fine as the steps (in seconds) are. */
+function tickText(ms, step, origin) {
+  if (settings.times === "relative") return sinceStart(ms - origin).replace(/\.000$/, "");
+  const text = clock(ms, settings.times, { withDate: true });
+  if (step >= 86_400) return text.slice(0, 5);
+  if (step >= 60) return text.slice(6, 11);
+  return step >= 1 ? text.slice(6, 14) : text.slice(6);
+}
+
 function kindOfType(type) {
   return TYPES.includes(type) ? type : "other";
 }
@@ -232,23 +240,31 @@ function countsOf(bucket) {
 }
 
 /**
- * Buckets put together to bars of a round width that begin at round times: as many as there are events for, and they
- * stay where they are while more come.
+ * Buckets put together to bars: as many as there are events for. A bar is a whole number of buckets wide, so that none
+ * is cut in two.
  */
 function regrouped(buckets) {
   if (buckets.length < 2) return buckets;
+  const first = buckets[0].time;
+  const step = smallestGap(buckets);
   const events = buckets.reduce((sum, bucket) => sum + sumOf(bucket), 0);
-  const most = Math.min(160, Math.max(24, Math.round(3 * Math.sqrt(events))));
-  const least = (buckets.at(-1).time - buckets[0].time) / most;
-  const width = STEPS.find((step) => step >= least) ?? Math.ceil(least / DAY) * DAY;
-  const grouped = new Map();
+  const most = Math.min(MOST_BARS, Math.max(24, Math.round(3 * Math.sqrt(events))));
+  const width = step * Math.ceil(((buckets.at(-1).time - first) / step + 1) / most);
+  const bars = new Map();
   for (const bucket of buckets) {
-    const time = Math.floor(bucket.time / width) * width;
-    const bar = grouped.get(time) ?? { time, width, by_type: {} };
+    const index = Math.floor((bucket.time - first) / width + 1e-6);
+    const bar = bars.get(index) ?? { time: first + index * width, width, by_type: {} };
     for (const [type, number] of Object.entries(bucket.by_type)) bar.by_type[type] = (bar.by_type[type] ?? 0) + number;
-    grouped.set(time, bar);
+    bars.set(index, bar);
   }
-  return [...grouped.values()].sort((one, other) => one.time - other.time);
+  return [...bars.values()];
+}
+
+function smallestGap(buckets) {
+  let gap = Infinity;
+  for (let index = 1; index < buckets.length; index++)
+    gap = Math.min(gap, buckets[index].time - buckets[index - 1].time);
+  return gap;
 }
 
 function sumOf(bucket) {

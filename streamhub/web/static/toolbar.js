@@ -8,7 +8,7 @@
 import { clock } from "./clock.js";
 import { h } from "./dom.js";
 import { TYPES } from "./event.js";
-import { count, counted, percent } from "./format.js";
+import { count, percent } from "./format.js";
 import { settings } from "./settings.js";
 import { visible } from "./text.js";
 
@@ -40,27 +40,54 @@ export class StreamToolbar extends HTMLElement {
       class: "moment",
       placeholder: "Go to time",
       "aria-label": "Go to time, or keep to a range of time",
-      title: "12:03 · 12:03:22 · 2026-01-31T12:03Z · +5:00 into the mission · -10m before its end · 12:00..12:05 for a range",
+      title:
+        "12:03 · 12:03:22 · 2026-01-31T12:03Z · +5:00 into the mission · -10m before its end · 12:00..12:05 for a range",
       autocomplete: "off",
       spellcheck: "false",
       onkeydown: (event) => event.key === "Enter" && this.#tell("moment", { text: this.#moment.value }),
       oninput: () => this.complain(""),
     });
     this.#chips = h("div", { class: "chips", role: "group", "aria-label": "Show only events of these types" });
-    this.#follow = h("button", { class: "follow", "aria-pressed": "true", title: "Follow or freeze the view (f)", onclick: () => this.#tell("follow") }, "Following");
-    this.#progress = h("div", { class: "progress", hidden: true });
-    this.#range = h("button", { class: "chip range", hidden: true, title: "Show the whole stream again", onclick: () => this.#tell("whole") });
+    this.#follow = h(
+      "button",
+      {
+        class: "follow",
+        "aria-pressed": "true",
+        title: "Follow or freeze the view (f)",
+        onclick: () => this.#tell("follow"),
+      },
+      "Following",
+    );
+    this.#progress = this.#makeProgress();
+    this.#range = h("button", {
+      class: "chip range",
+      hidden: true,
+      title: "Show the whole stream again",
+      onclick: () => this.#tell("whole"),
+    });
     this.replaceChildren(
-      h("div", { class: "find" }, this.#search, this.#progress),
+      h("div", { class: "find" }, this.#search, this.#progress.box),
       this.#chips,
       this.#range,
-      h("span", { class: "grow" }),
       h(
         "div",
         { class: "moves" },
         this.#moment,
-        h("button", { class: "icon", "aria-label": "First event", title: "First event (g)", onclick: () => this.#tell("first") }, "⤒"),
-        h("button", { class: "icon", "aria-label": "Last event", title: "Last event, and follow (G)", onclick: () => this.#tell("last") }, "⤓"),
+        h(
+          "button",
+          { class: "icon", "aria-label": "First event", title: "First event (g)", onclick: () => this.#tell("first") },
+          "⤒",
+        ),
+        h(
+          "button",
+          {
+            class: "icon",
+            "aria-label": "Last event",
+            title: "Last event, and follow (G)",
+            onclick: () => this.#tell("last"),
+          },
+          "⤓",
+        ),
         this.#follow,
       ),
     );
@@ -109,23 +136,38 @@ export class StreamToolbar extends HTMLElement {
     const moving = window.closed ? "At the end" : "Following";
     this.#follow.textContent = following ? moving : fresh ? `View frozen · ${count(fresh)} new` : "View frozen";
     this.#range.hidden = !range;
-    if (range) this.#range.replaceChildren(`${clock(range.since, settings.times, range)} – ${clock(range.until, settings.times, range)}`, h("span", {}, "✕"));
+    if (range)
+      this.#range.replaceChildren(
+        `${clock(range.since, settings.times, range)} – ${clock(range.until, settings.times, range)}`,
+        h("span", {}, "✕"),
+      );
     this.#showSearch(search, window);
   }
 
+  #makeProgress() {
+    const found = h("span", { class: "found" });
+    const bar = h("progress", { "aria-label": "How much was searched" });
+    const cancel = h("button", { class: "link", onclick: () => this.#tell("cancel") }, "Cancel");
+    const resume = h("button", { class: "link", onclick: () => this.#tell("continue") }, "Go on");
+    const box = h("div", { class: "progress", hidden: true }, found, bar, cancel, resume);
+    return { box, found, bar, cancel, resume };
+  }
+
+  /** Its elements stay the same, so that a button can be pressed while the numbers run. */
   #showSearch(search, window) {
-    this.#progress.hidden = !search;
+    this.#progress.box.hidden = !search;
     if (!search) return;
-    const found = search.kind === "next" ? "Looking for the next" : `${counted(window.rows.length, "match").replace("matchs", "matches")}${window.start > window.floor ? " here" : ""}`;
     const done = !search.active && !search.paused;
-    const bar = h("progress", { max: String(window.tail || 1), value: String(search.byte), "aria-label": "How much was searched" });
-    const share = percent(search.byte, window.tail);
-    this.#progress.replaceChildren(
-      h("span", { class: "found" }, done ? `${found} in all` : `${found} · ${share} searched`),
-      ...(done ? [] : [bar]),
-      ...(search.active ? [h("button", { class: "link", onclick: () => this.#tell("cancel") }, "Cancel")] : []),
-      ...(search.paused ? [h("button", { class: "link", onclick: () => this.#tell("continue") }, "Go on")] : []),
-    );
+    const number = `${count(window.rows.length)} ${window.rows.length === 1 ? "match" : "matches"}`;
+    const found = search.kind === "next" ? "Looking for the next" : number;
+    this.#progress.found.textContent = done
+      ? `${found} in all`
+      : `${found} · ${percent(search.byte, window.tail)} searched`;
+    this.#progress.bar.hidden = done;
+    this.#progress.bar.max = window.tail || 1;
+    this.#progress.bar.value = search.byte;
+    this.#progress.cancel.hidden = !search.active;
+    this.#progress.resume.hidden = !search.paused;
   }
 
   #addChip(type) {

@@ -6,15 +6,13 @@
  * out, never bytes.
  */
 
+import { MOST_ROWS, Chunks } from "./chunks.js";
 import { StreamhubError, byteOf } from "./client.js";
 import { timeOf } from "./event.js";
 import { Note, Row } from "./row.js";
 
 /** Lines asked for at a time. */
 const PAGE = 500;
-const CHUNK = 250;
-const MOST_ROWS = 3000;
-const MOST_TEXT = 24_000_000;
 /** A step backwards, in bytes: it widens while a filter leaves nothing. */
 const STEP = { first: 64 * 1024, most: 16 * 1024 * 1024 };
 /** So little is filtered here: the server would search far past it. */
@@ -23,8 +21,7 @@ const REST = 1024 * 1024;
 export class StreamWindow extends EventTarget {
   #client;
   #places;
-  #chunks = [];
-  #rows = null;
+  #held = new Chunks();
   #job = new AbortController();
   #forwarding = null;
   #backwarding = null;
@@ -43,9 +40,10 @@ export class StreamWindow extends EventTarget {
     this.floor = range?.floor ?? 0;
     this.ceiling = range?.ceiling ?? Infinity;
     this.until = range?.until;
-    this.start = this.end = 0;
     this.tail = 0;
     this.closed = false;
+    /** A `Note` that stands after the last row of the stream. */
+    this.footer = null;
   }
 
   /** Whether some lines are left out. */
@@ -63,8 +61,16 @@ export class StreamWindow extends EventTarget {
 
   /** The rows, first to last. The array is the window's own: look, do not touch. */
   get rows() {
-    this.#rows ??= this.#chunks.flatMap((chunk) => chunk.rows);
-    return this.#rows;
+    return this.#held.rows;
+  }
+
+  /** The bytes that it holds, from one start of a line to another. */
+  get start() {
+    return this.#held.start;
+  }
+
+  get end() {
+    return this.#held.end;
   }
 
   /** How far down the stream a row stands, 0 to 1. */
@@ -77,7 +83,7 @@ export class StreamWindow extends EventTarget {
     const signal = this.#restart();
     const target = Math.min(Math.max(byte, this.floor), this.ceiling);
     const place = exact ? target : Math.max(this.floor, await this.#places.near(target, { signal }));
-    this.#begin(place);
+    this.#held.begin(place);
     while (!this.atEnd && (this.end <= target || this.#countFrom(target) < 150)) {
       if (!(await this.#readForward(signal))) break;
       if (this.filtered && this.end > target && this.rows.length > 0) break;
@@ -98,7 +104,7 @@ export class StreamWindow extends EventTarget {
       end = this.tail;
     }
     const short = end <= STEP.first && this.floor === 0;
-    this.#begin(short ? 0 : end);
+    this.#held.begin(short ? 0 : end);
     if (short || this.filtered || this.ceiling !== Infinity) {
       if (short) await this.forward(Infinity);
       else await this.backward(150);
@@ -106,7 +112,7 @@ export class StreamWindow extends EventTarget {
       // Two questions, but no guess: where the last lines begin is then an offset that the server gave.
       const probe = await this.#client.read(this.id, { tail: PAGE / 2 + 1, limit: 1, signal });
       this.#places.learn(probe.next);
-      this.#begin(byteOf(probe.next));
+      this.#held.begin(byteOf(probe.next));
       await this.forward(Infinity);
     }
     this.#changed();
@@ -150,8 +156,8 @@ export class StreamWindow extends EventTarget {
     const fresh = lines.filter((line) => line.start >= this.end || !line.exact).filter((line) => this.#wants(line));
     if (!wasAtEnd || this.ceiling !== Infinity || (!following && this.rows.length >= MOST_ROWS)) return fresh;
     if (begin < this.end && lines.some((line) => !line.exact)) return null;
-    this.#push({ start: this.end, end: stop, rows: fresh.map((line) => new Row(line)) });
-    if (following) this.#trimFront();
+    this.#held.push({ start: this.end, end: stop, rows: fresh.map((line) => new Row(line)) });
+    if (following) this.#held.trimFront();
     this.#changed();
     return fresh;
   }
@@ -159,15 +165,7 @@ export class StreamWindow extends EventTarget {
   /** Put a note after the last row, if the window stands at the end. */
   note(text, options) {
     if (!this.atEnd && this.tail > 0) return;
-    const note = new Note(text, options);
-    note.start = note.end = this.end;
-    this.#push({ start: this.end, end: this.end, rows: [note] });
-    this.#changed();
-  }
-
-  /** Take a note away again. */
-  erase(note) {
-    for (const chunk of this.#chunks) chunk.rows = chunk.rows.filter((row) => row !== note);
+    this.#held.push({ start: this.end, end: this.end, rows: [new Note(text, { ...options, at: this.end })] });
     this.#changed();
   }
 
@@ -191,8 +189,8 @@ export class StreamWindow extends EventTarget {
     else this.tail = Math.max(this.tail, stop);
     if (stop <= begin) return false;
     const rows = page.lines.filter((line) => line.start < this.ceiling).map((line) => new Row(line));
-    this.#push({ start: begin, end: stop, rows });
-    this.#trimFront();
+    this.#held.push({ start: begin, end: stop, rows });
+    this.#held.trimFront();
     this.#changed();
     this.#progress(stop, 1);
     return rows.length;
@@ -204,23 +202,23 @@ export class StreamWindow extends EventTarget {
     while (got < want && !this.atStart) {
       const stop = this.start;
       const from = Math.max(this.floor, await this.#places.near(Math.max(this.floor, stop - step), { signal }));
-      const rows = await this.#rowsBetween(from, stop, signal);
+      const chunk = await this.#chunkBetween(from, stop, signal);
       signal.throwIfAborted();
       if (this.start !== stop) return;
-      this.#unshift(rows.cut ?? { start: from, end: stop, rows });
-      this.#trimBack();
+      this.#held.unshift(chunk);
+      this.#held.trimBack();
       this.#changed();
       this.#progress(this.start, -1);
-      got += rows.length;
-      if (rows.length < want) step = Math.min(STEP.most, step * 4);
+      got += chunk.rows.length;
+      if (chunk.rows.length < want) step = Math.min(STEP.most, step * 4);
     }
   }
 
-  /** The rows from one start of a line to another. */
-  async #rowsBetween(from, stop, signal) {
+  /** The rows from one start of a line to another; no more than a window holds, those next to the latter. */
+  async #chunkBetween(from, stop, signal) {
+    let start = from;
     let rows = [];
-    let cut = null;
-    for (let at = from; at < stop; ) {
+    for (let at = from; at < stop;) {
       if (this.filtered && stop - at <= REST) {
         rows.push(...(await this.#plainLines(at, stop, signal)).map((line) => new Row(line)));
         break;
@@ -231,20 +229,19 @@ export class StreamWindow extends EventTarget {
       const lines =
         next <= stop ? page.lines : this.filtered ? await this.#plainLines(at, stop, signal) : before(page.lines, stop);
       rows.push(...lines.map((line) => new Row(line)));
-      if (rows.length > MOST_ROWS && rows[rows.length - CHUNK].exact) {
-        rows = rows.slice(-CHUNK); // no place near was to be found: keep what is next to the window
-        cut = rows[0].start;
+      if (rows.length > MOST_ROWS && rows.at(-PAGE).exact) {
+        rows = rows.slice(-PAGE); // no start of a line was to be found near
+        start = rows[0].start;
       }
       at = next;
     }
-    if (cut !== null) rows.cut = { start: cut, end: stop, rows };
-    return rows;
+    return { start, end: stop, rows };
   }
 
   /** A filtered answer does not say which of its lines stand before a byte; all lines do. */
   async #plainLines(from, stop, signal) {
     const wanted = [];
-    for (let at = from; at < stop; ) {
+    for (let at = from; at < stop;) {
       const page = await this.#client.read(this.id, { offset: this.#places.token(at), signal });
       if (byteOf(page.next) <= at) break;
       wanted.push(...before(page.lines, stop).filter((line) => this.#wants(line)));
@@ -282,53 +279,6 @@ export class StreamWindow extends EventTarget {
     this.stop();
     this.#forwarding = this.#backwarding = null;
     return this.#job.signal;
-  }
-
-  #begin(byte) {
-    this.#chunks = [];
-    this.#rows = null;
-    this.start = this.end = byte;
-  }
-
-  #push(chunk) {
-    const last = this.#chunks.at(-1);
-    if (last && last.rows.length + chunk.rows.length <= CHUNK) {
-      last.rows.push(...chunk.rows);
-      last.end = chunk.end;
-    } else this.#chunks.push(chunk);
-    this.end = chunk.end;
-    if (this.#rows) this.#rows.push(...chunk.rows);
-  }
-
-  #unshift(chunk) {
-    const first = this.#chunks[0];
-    if (first && (chunk.rows.length === 0 || first.rows.length === 0)) {
-      first.rows.unshift(...chunk.rows);
-      first.start = chunk.start;
-    } else this.#chunks.unshift(chunk);
-    this.start = chunk.start;
-    this.#rows = null;
-  }
-
-  get #isFull() {
-    const rows = this.rows;
-    return rows.length > MOST_ROWS || rows.reduce((sum, row) => sum + row.weight, 0) > MOST_TEXT;
-  }
-
-  #trimFront() {
-    while (this.#chunks.length > 3 && this.#isFull) {
-      this.#chunks.shift();
-      this.start = this.#chunks[0].start;
-      this.#rows = null;
-    }
-  }
-
-  #trimBack() {
-    while (this.#chunks.length > 3 && this.#isFull) {
-      this.#chunks.pop();
-      this.end = this.#chunks.at(-1).end;
-      this.#rows = null;
-    }
   }
 
   #changed() {
