@@ -519,6 +519,35 @@ async def test_restart_of_the_server_shows_each_event_once(
             assert await dashboard.held() == signals(*range(40))
 
 
+@pytest.mark.slow
+async def test_outage_is_no_storm(browser: Browser, process: ServerProcess, tmp_path: Path) -> None:
+    """While the server is away the page asks now and then, not on and on; what it wanted to read comes with it."""
+    (tmp_path / "s.jsonl").write_bytes(
+        b"".join(line(number, name=f"event-{number}", value="x" * 500) for number in range(5000))
+    )
+    async with visiting(browser, process.url) as dashboard:
+        dashboard.allowed += [REFUSED, BROKEN]
+        await dashboard.open("s")
+        await expect(dashboard.row("event-4999")).to_be_in_viewport()
+        await process.stop(signal.SIGKILL)
+        asked: list[str] = []
+        dashboard.page.on("request", lambda request: asked.append(request.url))
+        await dashboard.press("g")
+        await expect(dashboard.connection).to_contain_text("Reconnecting")
+        await dashboard.run("new Promise((done) => setTimeout(done, 2000))")
+        assert 0 < len(asked) < 30
+        await process.start()
+        await expect(dashboard.row("event-0")).to_be_in_viewport()
+
+
+async def test_no_stream_can_be_called_that(dashboard: Dashboard) -> None:
+    """An id that no stream can have is refused, and the page says why."""
+    dashboard.allowed += [REFUSED]
+    await dashboard.open(path="/s/..%2Fetc")
+    await expect(dashboard.connection).to_contain_text("Refused · ")
+    await expect(dashboard.notes).to_contain_text("stream id")
+
+
 async def test_catching_up_is_told(browser: Browser, process: ServerProcess, tmp_path: Path) -> None:
     """What came in a long outage is caught up with, which the page says meanwhile, and then it follows again."""
     async with visiting(browser, process.url) as dashboard:
@@ -827,6 +856,7 @@ async def test_streams_side_by_side_and_merged(dashboard: Dashboard, tmp_path: P
         assert all(url.count("stream=") == 2 for url in sockets if "%40" in url or "@" in url)
 
 
+@pytest.mark.slow
 async def test_missing_list_is_no_end(browser: Browser, tmp_path: Path) -> None:
     """A server that cannot be reached is said to be away, and the list comes back with it."""
     (tmp_path / "s.jsonl").write_bytes(line(1))

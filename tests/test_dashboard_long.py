@@ -143,6 +143,9 @@ async def test_a_search_can_be_cancelled(browser: Browser, million: ServerProces
         await progress.get_by_role("button", name="Cancel").click()
         await expect(progress.get_by_role("button", name="Go on")).to_be_visible()
         await expect(progress).to_contain_text("searched")
+        stopped = await progress.inner_text()
+        await dashboard.run("new Promise((done) => setTimeout(done, 500))")
+        assert await progress.inner_text() == stopped
         await progress.get_by_role("button", name="Go on").click()
         await expect(progress).to_contain_text("111 matches in all")
 

@@ -20,6 +20,11 @@ export class Attempts {
     this.#recovered = recovered;
   }
 
+  /** Whether something that failed is to be tried again. */
+  get pending() {
+    return this.#waiting !== null;
+  }
+
   /** Do something that reads; gives null when it cannot be done (now). */
   async run(action) {
     const turn = this.#turn;

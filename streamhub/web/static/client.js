@@ -33,17 +33,22 @@ export class Client {
     if (after) query.set("after", after);
     if (prefix) query.set("prefix", prefix);
     if (missionId) query.set("mission_id", missionId);
-    const response = await this.#request("/v1/streams", query, { signal });
-    return response.json();
+    return bodyOf(await this.#request("/v1/streams", query, { signal }), "json");
   }
 
   /** Where a stream stands: `{tail, closed}`. An offset is checked on the way. */
   async head(id, { offset, signal } = {}) {
-    const response = await this.#request(pathOf(id), queryOf({ offset }), { method: "HEAD", signal });
-    return {
-      tail: response.headers.get("Stream-Next-Offset") ?? ZERO,
-      closed: response.headers.get("Stream-Closed") === "true",
-    };
+    try {
+      const response = await this.#request(pathOf(id), queryOf({ offset }), { method: "HEAD", signal });
+      return {
+        tail: response.headers.get("Stream-Next-Offset") ?? ZERO,
+        closed: response.headers.get("Stream-Closed") === "true",
+      };
+    } catch (error) {
+      // An answer to HEAD has no body: what is wrong is said to GET only.
+      if ([400, 401, 403].includes(error.status)) await this.read(id, { offset, limit: 1, signal });
+      throw error;
+    }
   }
 
   /**
@@ -56,7 +61,7 @@ export class Client {
       headers: { Accept: "application/x-ndjson" },
       signal,
     });
-    const bytes = await response.arrayBuffer();
+    const bytes = await bodyOf(response, "arrayBuffer");
     const text = new TextDecoder().decode(bytes);
     const next = response.headers.get("Stream-Next-Offset") ?? ZERO;
     const { offset, limit: _limit, ...query } = options;
@@ -132,7 +137,7 @@ export class Client {
     const query = queryOf({ since, until });
     if (buckets !== undefined) query.set("buckets", buckets);
     const response = await this.#request(`${pathOf(id)}/summary`, query, { signal });
-    return response.json();
+    return bodyOf(response, "json");
   }
 
   /**
@@ -148,7 +153,7 @@ export class Client {
         headers: { Accept: "application/x-ndjson" },
         signal,
       });
-      const blob = await response.blob();
+      const blob = await bodyOf(response, "blob");
       const after = response.headers.get("Stream-Next-Offset") ?? next;
       if (byteOf(after) <= byteOf(next))
         throw new StreamhubError("the stream was cut while it was read", { status: 410 });
@@ -185,6 +190,16 @@ export class Client {
     }
     if (!response.ok) throw await refusal(response);
     return response;
+  }
+}
+
+/** A response's body; a server that goes away in the middle of it is one that cannot be reached. */
+async function bodyOf(response, form) {
+  try {
+    return await response[form]();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new StreamhubError("the server's answer broke off", { cause: error });
   }
 }
 

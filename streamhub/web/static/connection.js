@@ -52,7 +52,7 @@ export class ConnectionState extends HTMLElement {
     if (text !== this.#text.textContent) this.#text.textContent = text;
     this.#retry.hidden = name !== "reconnecting";
     if (name === this.#name) return;
-    if (this.#name) announce(NAMES[name], { urgent: true });
+    if (this.#name && this.#name !== "connecting") announce(NAMES[name], { urgent: true });
     this.#name = name;
     this.dataset.state = name;
   }

@@ -61,7 +61,7 @@ export class StreamHead extends HTMLElement {
     this.#title.textContent = visible(mission);
     this.#id.textContent = mission === id ? "" : id;
     const [state, words] = standing({ closed: window.closed, time: times.last, row: this.#session.lastRow });
-    this.#state.textContent = words;
+    this.#state.textContent = state === "live" ? "active" : words; // live is what the connection is
     this.#state.dataset.state = state;
     const facts = [];
     if (summary) facts.push(counted(summary.events, "event"));

@@ -156,6 +156,10 @@ class MergedWindow extends EventTarget {
     return this.#sessions.reduce((sum, { window }) => sum + window.tail, 0);
   }
 
+  get start() {
+    return this.#sessions.reduce((sum, { window }) => sum + window.start, 0);
+  }
+
   get end() {
     return this.#sessions.reduce((sum, { window }) => sum + window.end, 0);
   }

@@ -130,9 +130,10 @@ export class StreamPane extends HTMLElement {
     this.#ruler.show(from, atEnd ? 1 : last ? Math.max(from, window.fractionOf(last)) : 1);
     this.#empty.hidden = shown > 0;
     if (shown > 0) return;
-    if (search?.active || !window.atEnd)
-      this.#empty.textContent = window.filtered ? `Searching… ${percent(window.end, window.tail)}` : "Reading…";
-    else
+    if (search?.active || !window.atEnd || !window.atStart) {
+      const share = percent(window.end - window.start, window.tail);
+      this.#empty.textContent = window.filtered ? `Searching… ${share}` : "Reading…";
+    } else
       this.#empty.textContent = window.filtered
         ? "No event is like that."
         : "No event yet: the first one appears here.";

@@ -18,6 +18,7 @@ export class Search {
     this.active = true;
     /** It stopped before the end: cancelled, or with enough for now. */
     this.paused = false;
+    this.cancelled = false;
     /** How far it is. */
     this.byte = 0;
     /** `all` that holds the text, or the `next`. */
@@ -61,6 +62,13 @@ export class Search {
 
   cancel() {
     this.active = false;
-    this.paused = true;
+    this.paused = this.cancelled = true;
+    this.#changed();
+  }
+
+  /** The end was reached after all. */
+  finish() {
+    this.paused = false;
+    this.#changed();
   }
 }

@@ -86,22 +86,26 @@ export class Session extends EventTarget {
   async start({ offset = null, types = [], text = "" } = {}) {
     this.filter = { types, text };
     this.#open();
-    let row = null;
     try {
       const head = await this.#client.head(this.id);
       this.window.see(head.tail, head.closed);
       if (head.closed) this.#end("ended");
       else this.#follower.add(this.id, head.tail);
-      const link = offset === null ? null : await this.#check(offset);
-      if (link) row = await this.#goTo(link.byte, { exact: true });
-      else if (text) await this.#runSearch();
-      else await this.goLast();
-      await this.#lookAtLast();
+      const [row] = await Promise.all([this.#openFirst(offset, text), this.#lookAtLast()]);
+      return row;
     } catch (error) {
-      this.#reading.failed(error, () => this.start({ offset, types, text }));
+      if ([400, 401, 403].includes(error.status)) this.#end("refused", error.message);
+      else this.#reading.failed(error, () => this.start({ offset, types, text }));
+      return null;
+    } finally {
+      this.#counts.soon(0);
     }
-    this.#counts.soon(0);
-    return row;
+  }
+
+  async #openFirst(offset, text) {
+    const link = offset === null ? null : await this.#check(offset);
+    if (link) return this.#goTo(link.byte, { exact: true });
+    return text ? this.#runSearch() : this.goLast();
   }
 
   /** Read the stream anew, after its file was replaced. */
@@ -166,7 +170,10 @@ export class Session extends EventTarget {
 
   /** More rows at one end of the window. */
   async more(direction) {
+    // What failed is tried again by itself; what was broken off goes on when it is asked for.
+    if (this.#reading.pending || (direction > 0 && this.search?.cancelled)) return;
     await this.#reading.run(() => (direction > 0 ? this.window.forward() : this.window.backward()));
+    if (this.search?.paused && this.window.atEnd) this.search.finish();
   }
 
   /** Keep the view where it is; what comes is counted. */
@@ -319,7 +326,7 @@ export class Session extends EventTarget {
     if (last) this.lastRow = new Row(last);
     this.#caughtUp = batch.upToDate ? 1 : byteOf(batch.next) / Math.max(window.tail, byteOf(batch.next));
     if (fresh === null || (this.following && !window.atEnd)) this.#catchUp();
-    if (!this.following && fresh) this.fresh += fresh.length;
+    if (!this.following && !this.range && fresh) this.fresh += fresh.length;
     this.#say("state");
     this.#counts.soon();
   }
