@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import expect
 
 from tests.pages import Dashboard, chromium, line, visiting
@@ -16,7 +18,7 @@ from tests.servers import ServerProcess, Stream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
@@ -136,14 +138,28 @@ async def test_a_million_events_can_be_searched(browser: Browser, million: Serve
 
 async def test_a_search_can_be_cancelled(browser: Browser, million: ServerProcess) -> None:
     """A search that is broken off keeps what it found, says how far it was, and goes on when asked to."""
+    asked, released = 0, asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        """Let the search come so far and no further, or a fast machine would be done before it can be cancelled."""
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            await released.wait()
+        with contextlib.suppress(PlaywrightError):  # the page has given up on the answer
+            await route.continue_()
+
     async with visiting(browser, million.url) as dashboard:
         await dashboard.open("s")
+        await dashboard.page.route(lambda url: "contains=" in url, hold)
         progress = dashboard.page.locator(".progress")
         await dashboard.page.get_by_label("Find in the whole stream").fill("event-9999")
+        await expect(progress).to_contain_text("%")
         await progress.get_by_role("button", name="Cancel").click()
         await expect(progress.get_by_role("button", name="Go on")).to_be_visible()
         await expect(progress).to_contain_text("searched")
         stopped = await progress.inner_text()
+        released.set()
         await dashboard.run("new Promise((done) => setTimeout(done, 500))")
         assert await progress.inner_text() == stopped
         await progress.get_by_role("button", name="Go on").click()
