@@ -84,7 +84,8 @@ class Hub:
     async def close(self) -> None:
         """Stop polling and give everything back. Readers are to be closed before."""
         await self._poller.close()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        # A read that is still under way would open the folder again after its close.
+        await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
         self.folder.close()
 
     async def channel(self, stream: str) -> Channel:

@@ -426,6 +426,24 @@ async def test_nothing_is_left_of_a_hub(tmp_path: Path) -> None:
     assert opened_in(tmp_path) == set()
 
 
+async def test_a_read_under_way_leaves_nothing_open(tmp_path: Path) -> None:
+    """A hub that is closed while a thread reads waits for it, and then gives everything back."""
+    write(tmp_path)
+    began, go_on = threading.Event(), threading.Event()
+    async with hub_of(tmp_path) as hub:
+
+        def read() -> dict[str, int]:
+            began.set()
+            go_on.wait(30)
+            return hub.folder.scan()
+
+        reading = asyncio.create_task(hub.history.run(read))
+        await until(began.is_set)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+    assert set(await reading) == {"s"}
+    assert opened_in(tmp_path) == set()
+
+
 def opened_in(directory: Path) -> set[str]:
     """What this process has open there."""
     found = set()
