@@ -432,7 +432,15 @@ class Streams(RuleBasedStateMachine):
 
 
 _QUICK = settings(max_examples=12, stateful_step_count=20, deadline=None, print_blob=True, derandomize=CI)
-_FULL = settings(_QUICK, max_examples=250, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow])
+#: MODEL_EXAMPLES=5000 looks for what these, the same in each CI run, do not find: about a hundred a minute.
+_EXAMPLES = os.environ.get("MODEL_EXAMPLES")
+_FULL = settings(
+    _QUICK,
+    max_examples=int(_EXAMPLES or 250),
+    stateful_step_count=30,
+    derandomize=CI and not _EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def test_readers_on_every_transport_have_a_prefix_of_the_truth() -> None:
@@ -441,7 +449,7 @@ def test_readers_on_every_transport_have_a_prefix_of_the_truth() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(0 if _EXAMPLES else 600)
 def test_readers_on_every_transport_have_a_prefix_of_the_truth_at_length() -> None:
     """Whatever befalls the files, each reader has each line once, in order, byte for byte, or is told why not."""
     run_state_machine_as_test(Streams, settings=_FULL)
