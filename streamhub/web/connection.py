@@ -208,10 +208,13 @@ class Connection(asyncio.Protocol):
         Closing at once would have the kernel reset the connection over whatever the peer has sent meanwhile,
         and the peer lose what it has not read yet.
         """
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-        else:
+        if not self._transport.can_write_eof() or self._transport.is_closing():
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has hung up already, and refused the last bytes
+            self.abort()
 
     def abort(self, cause: str = "lost") -> None:
         """Cut it: no more is sent."""
