@@ -241,7 +241,12 @@ class Check:
         """Whether a stream that is there may yet grow to where a reader waits."""
         generation, _, byte = self.session.asked.removeprefix("offset=").partition("_")
         ahead = generation == file.generation and int(byte) > file.tail
-        return self.session.opened_at is None and (not file.tail or ahead)
+        return self._stands_nowhere and (not file.tail or ahead)
+
+    @property
+    def _stands_nowhere(self) -> bool:
+        """Whether it has been given nothing of any file: if it may wait, it waits where it asked to start."""
+        return not (self._at or self._refuted or self.session.lines)
 
     @property
     def _unplaced(self) -> bool:
@@ -273,7 +278,8 @@ class Check:
                 or sum(map(self._wanted, file.lines[start : file.index(stop)])) != self._checked
             ):
                 self._refute(file)
-        assert self._at or self._unplaced or not self.candidates(), f"{token} is not where it stands: {self!r}"
+        waits = self._reader.waits and self._stands_nowhere and self.session.asked == f"offset={token}"
+        assert self._at or self._unplaced or waits or not self.candidates(), f"{token} is not where it stands: {self!r}"
 
     def _refute(self, file: File) -> None:
         del self._at[file]
