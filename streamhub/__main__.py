@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.metadata import version
 from typing import Final
 
-#: What the extra ``server`` brings, as it is imported.
-_EXTRA: Final = {"aiofiles", "aiohttp", "click", "prometheus_client", "rich"}
+#: What the extras bring, as it is imported.
+_EXTRAS: Final = {
+    **dict.fromkeys(
+        ("aiofiles", "aiohttp", "click", "cryptography", "jwt", "multidict", "prometheus_client", "rich"), "server"
+    ),
+    "nats": "relay",
+}
 
 
 def main() -> int:
@@ -16,9 +22,12 @@ def main() -> int:
         return int(importlib.import_module("streamhub.cli.app").run())
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        if package not in _EXTRAS:
             raise
-        print(f'streamhub: {package} is not installed: pip install "streamhub[server]"', file=sys.stderr)
+        if sys.argv[1:] == ["--version"]:  # a mission's environment may have no more than what it takes to emit
+            print(f"streamhub {version('streamhub')}")
+            return 0
+        print(f'streamhub: {package} is not installed: pip install "streamhub[{_EXTRAS[package]}]"', file=sys.stderr)
         return 1
 
 

@@ -147,7 +147,7 @@ class Channel:
         epoch: how many times it was cut, replaced or deleted.
         cursors: everyone in it.
         waiters: those who wait for a change without a cursor (long-polls).
-        seen_at: when the last change was seen in the file, on the monotonic clock.
+        arrived_at: when the newest lines came to the file, on the monotonic clock.
         looked_at: when somebody who came looked at the file itself, on the monotonic clock.
     """
 
@@ -158,7 +158,7 @@ class Channel:
         self.epoch = 0
         self.cursors: set[Cursor] = set()
         self.waiters: set[asyncio.Future[None]] = set()
-        self.seen_at = 0.0
+        self.arrived_at = 0.0
         self.looked_at = -math.inf
         self._at_tail: dict[tuple[Encoder, Filter], set[Cursor]] = {}
         self._waiting: set[Cursor] = set()
@@ -288,21 +288,24 @@ class Channel:
     def _hand_out(self, blob: bytes, batch: Batch, group: set[Cursor], events: int) -> None:
         """The hot loop: for those who keep up, one write and nothing else."""
         cursors = tuple(group)  # a write may find its client gone, which takes it out of the group
-        slow = []
+        taken, slow = len(cursors), []
         for cursor in cursors:
             sink = cursor.reader.sink
             if sink.blocked:
                 cursor.position = batch.start
                 slow.append(cursor)
+                taken -= 1
             elif not sink.write(blob):
                 cursor.position = batch.end
                 slow.append(cursor)
-        for cursor in slow:
+        fallen = [cursor for cursor in slow if cursor.active]
+        for cursor in fallen:
             group.discard(cursor)
             cursor.group = None
             cursor.reader.behind.append(cursor)
         transport = cursors[0].reader.transport
-        self.meter.sent(transport, len(blob) * len(cursors), events * len(cursors))
-        self.meter.slow[transport] += len(slow)
+        taken -= len(slow) - len(fallen)  # nobody is left of those
+        self.meter.sent(transport, len(blob) * taken, events * taken)
+        self.meter.slow[transport] += len(fallen)
         if self.meter.lag is not None:
-            self.meter.lag(transport, time.monotonic() - self.seen_at)
+            self.meter.lag(transport, time.monotonic() - self.arrived_at)

@@ -27,9 +27,10 @@ MIB: Final = 1024 * KIB
 #: The server's settings, as a configuration file names them: like the flags.
 SETTINGS: Final = frozenset(
     {
-        *("allow-host", "allow-origin", "compress", "dir", "header-timeout", "host", "inbound", "jwt-key"),
-        *("max-connections", "max-connections-per-address", "max-line", "max-streams", "no-auth", "poll-ceiling"),
-        *("poll-floor", "port", "read-chunk", "stall-timeout", "tls-cert", "tls-key", "token-file", "workers"),
+        *("access-log", "allow-host", "allow-origin", "compress", "dir", "header-timeout", "host", "inbound"),
+        *("jwt-key", "log-format", "max-connections", "max-connections-per-address", "max-line", "max-streams"),
+        *("no-auth", "poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout", "tls-cert", "tls-key"),
+        *("token-file", "workers"),
     }
 )
 
@@ -70,6 +71,8 @@ class Config:
         max_connections_per_address: of these, the most that one address may have; 0: all of them.
         header_timeout: seconds that a client may take to send the head of its first request.
         max_streams: streams on one multiplexed WebSocket, at most.
+        log_format: how the log is written: as text, or as JSON objects.
+        access_log: whether each answer, and each end of a live connection, is logged.
     """
 
     directory: str = DEFAULT_DIRECTORY
@@ -94,6 +97,8 @@ class Config:
     max_connections_per_address: int = 0
     header_timeout: float = 10.0
     max_streams: int = 10_000
+    log_format: Literal["text", "json"] = "text"
+    access_log: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -118,6 +123,8 @@ class Config:
                 raise ConfigError(f"{name} {value} is out of range: give {low} to {high}")
         if self.inbound not in {"discard", "close"}:
             raise ConfigError(f"inbound {self.inbound!r} is unknown: give discard or close")
+        if self.log_format not in {"text", "json"}:
+            raise ConfigError(f"log-format {self.log_format!r} is unknown: give text or json")
         if self.tls_key and not self.tls_cert:
             raise ConfigError(f"tls-key {self.tls_key!r} is given without a certificate: give tls-cert too")
 

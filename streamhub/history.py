@@ -34,10 +34,12 @@ class History:
 
     Attributes:
         reads: how many pieces were read from files.
+        read_bytes: how many bytes those had.
     """
 
     def __init__(self, folder: Folder, executor: Executor, *, max_line: int, kept: int = KEPT_BATCHES) -> None:
         self.reads = 0
+        self.read_bytes = 0
         self._folder = folder
         self._executor = executor
         self._max_line = max_line
@@ -81,6 +83,7 @@ class History:
     async def _fetch(self, stream: str, look: Look, start: int) -> Batch:
         self.reads += 1
         batches = await self.run(self._read, stream, look, start)
+        self.read_bytes += batches[-1].end - start
         if self._reading.get((stream, look.identity, look.generation, start)) is asyncio.current_task():
             for batch in batches:
                 # One that is there already stays: it holds what others have had encoded.

@@ -234,7 +234,7 @@ class Hub:
         for tail, change in changes:
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
-                channel.seen_at = tail.active
+                channel.arrived_at = _arrival(tail)
                 tail.audience = len(channel.cursors)
                 try:
                     self._tell_channel(channel, change)
@@ -245,6 +245,7 @@ class Hub:
         match change:
             case Grew(look, batches):
                 self.meter.malformed += sum(batch.malformed for batch in batches)
+                self.meter.read("tail", batches[-1].end - batches[0].start)
                 channel.grew(look, batches)
             case Appeared(look):
                 channel.appeared(look)
@@ -269,3 +270,8 @@ class Hub:
                 self._poller.run(self.tailer.unwatch, self._tails.pop(channel))
         for channel in [channel for channel in self._idle_since if channel.watched]:
             del self._idle_since[channel]
+
+
+def _arrival(tail: Tail) -> float:
+    """When the newest lines came, on the monotonic clock: by the file's own time, unless that lies ahead of ours."""
+    return min(tail.active, time.monotonic() - (time.time() - tail.modified))

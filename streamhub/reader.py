@@ -111,7 +111,8 @@ class Reader:
         self.behind.append(cursor)
         if blob:
             self.sink.write(blob)
-            cursor.channel.meter.sent(self.transport, len(blob), len(batch.filtered(cursor.wanted).lines))
+            if not self._done:  # else the write found the client gone
+                cursor.channel.meter.sent(self.transport, len(blob), len(batch.filtered(cursor.wanted).lines))
 
     def _fetched(self, cursor: Cursor, task: asyncio.Task[Batch]) -> None:
         self._reading -= 1

@@ -195,6 +195,7 @@ class Tail:
             return self._reopen()
         if not batches:
             return None
+        self.modified = os.fstat(file.fd).st_mtime
         closed = next((is_final(batch.lines[-1]) for batch in reversed(batches) if batch.lines), look.closed)
         self.look = Look(look.identity, batches[0].generation, batches[-1].end, closed)
         return Grew(self.look, batches)

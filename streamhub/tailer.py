@@ -47,7 +47,7 @@ class Tailer:
         names: the ids in the folder, with their inodes, as of the last scan.
         next_due: when something is to be polled next, on the monotonic clock; None when nothing is watched.
         polls: how many looks at streams there have been.
-        seconds: how long they took, together.
+        seconds: how long they took, together, with the reads of the folder's names.
     """
 
     def __init__(
@@ -113,8 +113,10 @@ class Tailer:
     def poll(self, tail: Tail) -> list[tuple[Tail, Change]]:
         """Look at one stream now, its name as well as its file, whatever the schedule says."""
         changes: list[tuple[Tail, Change]] = []
+        now = self._clock()
         self.polls += 1
-        self._note(tail, self._clock(), tail.verify() or tail.poll(), changes)
+        self._note(tail, now, tail.verify() or tail.poll(), changes)
+        self.seconds += self._clock() - now
         return changes
 
     def poll_due(self) -> list[tuple[Tail, Change]]:
@@ -155,6 +157,7 @@ class Tailer:
             if self.names.get(stream) != inode:
                 self._verify(tail, now, changes)
         self._scan_cost = self._clock() - now
+        self.seconds += self._scan_cost
         self._plan()
         return changes
 

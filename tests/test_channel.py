@@ -166,6 +166,20 @@ def test_clients_that_vanish_take_nothing_from_the_others(growing: Growing) -> N
     assert {cursor.reader for cursor in growing.channel.cursors} == set(readers[::2])
 
 
+def test_what_is_counted_is_what_was_taken(growing: Growing) -> None:
+    """A full sink's share is not counted as sent, nor a dead one's; who falls behind is slow, who is gone is not."""
+    sinks = [Sink(), Sink(full=[True]), Sink(), Sink(dies=True)]
+    for sink in sinks:
+        growing.join(sink)
+    sinks[2].blocked = True
+    growing.grow(b"a", b"bc")
+    meter, transport = growing.channel.meter, Told.transport
+    assert (meter.events[transport], meter.bytes[transport]) == (4, len(sinks[0].taken) + len(sinks[1].taken))
+    assert meter.slow[transport] == 2
+    growing.grow(b"d")
+    assert (meter.events[transport], meter.slow[transport]) == (5, 2)
+
+
 def test_clients_may_vanish_when_told_the_end_or_a_reset(growing: Growing) -> None:
     """The same while all are told that the stream is over, or replaced."""
 

@@ -36,6 +36,8 @@ EVERY: list[tuple[str, str | bool | list[str], dict[str, Any]]] = [
     ("header-timeout", "3s", {"header_timeout": 3.0}),
     ("max-streams", "50", {"max_streams": 50}),
     ("workers", "2", {"workers": 2}),
+    ("log-format", "json", {"log_format": "json"}),
+    ("access-log", True, {"access_log": True}),
     ("compress", True, {"compress": True}),
     ("no-auth", True, {"no_auth": True}),
 ]

@@ -23,7 +23,9 @@ from streamhub.cli.options import (
 from streamhub.config import Config, duration_text, is_loopback, size_text
 from streamhub.errors import ConfigError, StreamhubError
 from streamhub.tokens import hashed, tokens_of
+from streamhub.web.logs import set_up
 from streamhub.web.server import serve as serve_until_stopped
+from streamhub.web.systemd import Manager
 from streamhub.web.tls import tls_context
 from streamhub.web.workers import Workers
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamhub.cli.options import Decorated
+
+_log = logging.getLogger("streamhub.serve")
 
 
 def _size(flag: str, default: int, text: str) -> Callable[[Decorated], Decorated]:
@@ -87,6 +91,13 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
 @_duration("--header-timeout", Config.header_timeout, "The time in which the head of a first request has to be there.")
 @setting("--max-streams", type=int, default=Config.max_streams, help="Streams on one multiplexed WebSocket at most.")
 @setting("--compress", is_flag=True, help="Offer to compress: less to send, more work.")
+@setting(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default=Config.log_format,
+    help="How the log is written to stderr.",
+)
+@setting("--access-log", is_flag=True, help="Log each answer, and how each live connection ends.")
 @setting("--workers", type=int, default=Config.workers, help="Processes that serve, on one port.")
 @setting("--no-auth", is_flag=True, help="Let everybody read who can reach --host.")
 @click.pass_context
@@ -99,12 +110,13 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
     _check_access(config, no_auth=no_auth)
     check_directory(ctx, config.directory)
     os.makedirs(config.directory, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up(config)
+    manager = Manager.from_environment()
     try:
         if config.workers > 1:
-            Workers(config).run(_started(config))
+            Workers(config, manager).run(_started(config))
         else:
-            asyncio.run(serve_until_stopped(config, _started(config)))
+            asyncio.run(serve_until_stopped(config, _started(config), manager))
     except OSError as error:
         raise cannot_listen(config, error) from error
 
@@ -130,12 +142,17 @@ def _check_access(config: Config, *, no_auth: bool) -> None:
 
 def _started(config: Config) -> Callable[[str], None]:
     def say(url: str) -> None:
-        click.echo(f"streamhub: serving {config.directory}, read-only; Ctrl-C stops it", err=True)
+        tell = _log.info if config.log_format == "json" else _tell
+        tell(f"serving {config.directory}, read-only; Ctrl-C stops it")
         if not (config.protected or is_loopback(config.host)):
-            click.echo("streamhub: whoever can reach this machine can read it all", err=True)
+            tell("whoever can reach this machine can read it all")
         click.echo(url)
 
     return say
+
+
+def _tell(message: str) -> None:
+    click.echo(f"streamhub: {message}", err=True)
 
 
 def cannot_listen(config: Config, error: OSError) -> StreamhubError:

@@ -10,6 +10,7 @@ from aiohttp import web
 from streamhub.errors import AddressLimitError, CapacityError, UnauthorizedError
 from streamhub.web.credentials import authorize
 from streamhub.web.keys import CONFIG, HUB
+from streamhub.web.logs import REQUEST_ID, request_id
 from streamhub.web.problems import problem, problem_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _OPEN_PATHS: Final = {"/healthz", "/readyz"}
 _LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "[::1]"}
 _EXPOSED: Final = (
-    "ETag, Retry-After, Stream-Closed, Stream-Cursor, Stream-Earliest-Offset, Stream-Next-Offset, Stream-Up-To-Date"
+    "ETag, Retry-After, Stream-Closed, Stream-Cursor, Stream-Earliest-Offset, Stream-Next-Offset, Stream-Up-To-Date, "
+    "X-Request-Id"
 )
 _ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -55,11 +57,12 @@ async def add_common_headers(request: web.Request, response: web.StreamResponse)
 
 def common_headers(request: web.Request) -> dict[str, str]:
     """What every response carries, whoever sends it; with CORS for an origin that may read."""
+    always = {**_ALWAYS, REQUEST_ID: request_id(request)}
     origin = request.headers.get("Origin")
     if origin is None or not _origin_allowed(request, origin):
-        return _ALWAYS
+        return always
     return {
-        **_ALWAYS,
+        **always,
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": _EXPOSED,
         "Cross-Origin-Resource-Policy": "cross-origin",

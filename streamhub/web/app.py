@@ -14,6 +14,7 @@ from streamhub.web.api.description import DESCRIPTION, Description, show_asyncap
 from streamhub.web.connection import Connections
 from streamhub.web.dashboard import add_dashboard
 from streamhub.web.keys import ADMISSION, CONFIG, CONNECTIONS, HUB, REPEATS, TIMING, TOKENS
+from streamhub.web.logs import identify
 from streamhub.web.metrics import export, show_metrics
 from streamhub.web.multiplex import multiplexed_websocket
 from streamhub.web.polling import poll
@@ -50,7 +51,7 @@ def make_app(config: Config, timing: Timing = _TIMING) -> web.Application:
     Raises:
         ConfigError: the tokens that it is to take cannot be had.
     """
-    app = web.Application(middlewares=[guard])
+    app = web.Application(middlewares=[identify, guard])
     app[CONFIG] = config
     app[TIMING] = timing
     app[TOKENS] = tokens_of(config)

@@ -164,6 +164,11 @@ class Connection(asyncio.Protocol):
         return self._ending
 
     @property
+    def cause(self) -> str:
+        """How it ended, or would if it ended now."""
+        return self._cause
+
+    @property
     def transport_name(self) -> str:
         """What it is counted as."""
         return "ending" if self.reader is None else self.reader.transport

@@ -9,6 +9,7 @@ from streamhub.web.access import common_headers
 from streamhub.web.connection import Connection, take_over
 from streamhub.web.credentials import grant_of
 from streamhub.web.keys import ADMISSION, CONNECTIONS
+from streamhub.web.logs import log_end
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,6 +38,7 @@ def go_live(
             admission.leave(address)
     if connection is not None:
         connection.when_lost(partial(admission.leave, address))
+        log_end(request, connection)
         left = grant_of(request).seconds_left()
         if left is not None:
             request.app[CONNECTIONS].expire(connection, left, connection.expire)

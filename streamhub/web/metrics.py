@@ -10,26 +10,36 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client import Counter as Total
+from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from streamhub.meter import ENDS, LIVE, REFUSALS, SOURCES, TRANSPORTS
 from streamhub.web.keys import CONNECTIONS, HUB
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from streamhub.hub import Hub
     from streamhub.web.connection import Connections
 
+_M = TypeVar("_M", Total, Histogram)
+_Mode = Literal["livesum", "livemax"]
+
 _CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PERIOD: Final = 1.0
-_LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Set by the parent of several workers, before any of them imports prometheus_client.
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+# A second series for each, that says when the first began: they would be half of the text, and nobody asks for them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -41,50 +51,61 @@ class Metrics:
         self._carried: dict[tuple[str, str], float] = {}
         self._registry = registry = CollectorRegistry()
 
-        def total(name: str, text: str, *labels: str) -> Total:
-            return Total(f"streamhub_{name}", text, labels, registry=registry)
+        def total(name: str, text: str, label: str = "", values: Sequence[str] = ()) -> Total:
+            made = Total(f"streamhub_{name}", text, (label,) if label else (), registry=registry)
+            return _begun(made, values)
 
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"streamhub_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
+        def gauge(name: str, text: str, *labels: str, mode: _Mode = "livesum") -> Gauge:
+            return Gauge(f"streamhub_{name}", text, labels, registry=registry, multiprocess_mode=mode)
 
+        by_transport = ("transport", TRANSPORTS)
         self._totals = {
-            "bytes": total("sent_bytes", "Bytes handed to clients.", "transport"),
-            "events": total("sent_events", "Events handed to clients.", "transport"),
-            "slow": total("slow_clients", "Times that a client fell behind the tail.", "transport"),
-            "ended": total("ended_connections", "Live connections that ended, by cause.", "cause"),
+            "bytes": total("sent_bytes", "Bytes handed to clients, those of polling before gzip.", *by_transport),
+            "events": total("sent_events", "Events handed to clients.", *by_transport),
+            "slow": total("slow_clients", "Times that a client fell behind the tail.", "transport", LIVE[:-1]),
+            "ended": total("ended_connections", "Live connections that ended, by cause.", "cause", ENDS),
+            "refused": total("refused", "Connections and requests turned away, by cause.", "cause", REFUSALS),
+            "requests": total("requests", "Requests answered, by class of status.", "status", _STATUSES),
             "malformed": total("malformed_lines", "Lines that came and were no events."),
-            "reads": total("history_reads", "Pieces of history read from files."),
+            "reads": total("file_reads", "Pieces read from files, by what read them.", "source", SOURCES),
+            "read_bytes": total("file_read_bytes", "Bytes read from files, by what read them.", "source", SOURCES),
             "polls": total("polls", "Looks at the ends of watched streams."),
-            "poll_seconds": total("poll_seconds", "Time spent looking at the ends of watched streams."),
-            "requests": total("requests", "Requests answered, by status class.", "status"),
-            "refused": total("refused", "Connections and requests that were turned away, by cause.", "cause"),
+            "poll_seconds": total("poll_seconds", "Time spent looking at watched streams and for new ones."),
         }
         self._clients = gauge("clients", "Live connections.", "transport")
-        self._streams = gauge("watched_streams", "Streams that somebody follows.")
-        self._lag = Histogram(
+        self._blocked = gauge("blocked_clients", "Live connections that take nothing for now.", "transport")
+        self._streams = gauge("watched_streams", "Streams that somebody follows or waits for.")
+        gauge("build_info", "The version that serves.", "version", mode="livemax").labels(version("streamhub")).set(1)
+        lag = Histogram(
             "streamhub_lag_seconds",
-            "From seeing a batch of lines in the file to having handed it to all who stand at the tail.",
+            "From the arrival of lines in the file to their send to all who stand at the tail.",
             ("transport",),
             buckets=_LAGS,
             registry=registry,
         )
+        self._lag = _begun(lag, LIVE)
         hub.meter.lag = lambda transport, seconds: self._lag.labels(transport).observe(seconds)
+        ProcessCollector(registry=registry)
 
     def carry(self) -> None:
         """Bring the exported numbers up to date."""
-        meter, tailer = self._hub.meter, self._hub.tailer
-        self._add("bytes", meter.bytes)
-        self._add("events", meter.events)
-        self._add("slow", meter.slow)
-        self._add("ended", meter.ended)
-        self._add("requests", meter.requests)
-        self._add("refused", meter.refused)
-        plain = {"malformed": meter.malformed, "reads": self._hub.history.reads, "polls": tailer.polls}
-        for name, value in {**plain, "poll_seconds": tailer.seconds}.items():
-            self._add(name, {"": value})
-        clients = Counter(connection.transport_name for connection in self._connections.open)
-        for name in ("websocket", "multiplex", "sse", "durable-sse"):
-            self._clients.labels(name).set(clients[name])
+        meter, history, tailer = self._hub.meter, self._hub.history, self._hub.tailer
+        counts: dict[str, Mapping[str, float]] = {
+            "bytes": meter.bytes,
+            "events": meter.events,
+            "slow": meter.slow,
+            "ended": meter.ended,
+            "refused": meter.refused,
+            "requests": meter.requests,
+            "reads": {**meter.reads, "history": history.reads},
+            "read_bytes": {**meter.read_bytes, "history": history.read_bytes},
+            "malformed": {"": meter.malformed},
+            "polls": {"": tailer.polls},
+            "poll_seconds": {"": tailer.seconds},
+        }
+        for name, values in counts.items():
+            self._add(name, values)
+        self._count_clients()
         self._streams.set(self._hub.watched)
 
     def text(self) -> bytes:
@@ -102,6 +123,21 @@ class Metrics:
             if growth > 0:
                 (self._totals[name].labels(label) if label else self._totals[name]).inc(growth)
                 self._carried[name, label] = value
+
+    def _count_clients(self) -> None:
+        clients = Counter(connection.transport_name for connection in self._connections.open)
+        clients["long-poll"] = self._hub.meter.long_polls
+        blocked = Counter(connection.transport_name for connection in self._connections.open if connection.blocked)
+        for name in LIVE:
+            self._clients.labels(name).set(clients[name])
+            self._blocked.labels(name).set(blocked[name])
+
+
+def _begun(metric: _M, values: Sequence[str]) -> _M:
+    """A metric whose series are there from the start, at zero: a rate cannot tell the first of them from a restart."""
+    for value in values:
+        metric.labels(value)
+    return metric
 
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from streamhub.web.view import view_of
 from streamhub.wire import json_array, json_lines
 
 if TYPE_CHECKING:
+    from streamhub.channel import Channel
     from streamhub.filters import Filter
 
 JSON: Final = "application/json"
@@ -46,8 +48,13 @@ async def poll(request: web.Request) -> web.StreamResponse:
         return await durable_sse(request)
     if live is None:
         return await _catch_up(request)
+    meter = request.app[HUB].meter
     with request.app[ADMISSION].admitted(request.remote):
-        return await _long_poll(request)
+        meter.long_polls += 1
+        try:
+            return await _long_poll(request)
+        finally:
+            meter.long_polls -= 1
 
 
 async def _head(request: web.Request) -> web.Response:
@@ -91,11 +98,13 @@ async def _long_poll(request: web.Request) -> web.Response:
     left = grant_of(request).seconds_left()
     patience = request.app[TIMING].long_poll if left is None else min(left, request.app[TIMING].long_poll)
     deadline = asyncio.get_running_loop().time() + patience
+    waited = False
     while True:
         before = place.channel.look  # what is told while the file is read is not to be missed
         page = await _try_read(request, start, wanted, wait=may_wait(request))
         if page is not None:
             if page.lines:
+                _note_lag(request, place.channel, waited=waited)
                 return _answer(request, asked, page)
             start = Start(offset=page.next)
         remaining = deadline - asyncio.get_running_loop().time()
@@ -108,6 +117,14 @@ async def _long_poll(request: web.Request) -> web.Response:
             )
         if page is None or page.up_to_date:
             await place.channel.changed(before, remaining)
+            waited = True
+
+
+def _note_lag(request: web.Request, channel: Channel, *, waited: bool) -> None:
+    """For who waited for the lines, how long these took; for who came late, that says nothing."""
+    lag = request.app[HUB].meter.lag
+    if waited and lag is not None:
+        lag("long-poll", time.monotonic() - channel.arrived_at)
 
 
 def _asker(request: web.Request) -> tuple[object, ...]:
@@ -158,6 +175,7 @@ async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
     view_of(request).check(stream)
     page = await hub.history.run(read)
     hub.note(stream, page.look)
+    hub.meter.read("polling", page.end - page.start)
     return page
 
 
@@ -174,6 +192,8 @@ def _answer(request: web.Request, start: Start, page: Page) -> web.Response:
             return web.Response(status=304, headers=headers)
     form = _form(request)
     body = json_array(page.lines) if form == JSON else json_lines(page.lines)
+    transport = "polling" if request.query.get("live") is None else "long-poll"
+    request.app[HUB].meter.sent(transport, len(body), len(page.lines))
     response = web.Response(body=body, content_type=form, headers=headers)
     if _gzipped(request):
         response.enable_compression(web.ContentCoding.gzip)

@@ -14,6 +14,7 @@ from aiohttp.http import HttpProcessingError
 from streamhub.web.app import drain, make_app
 from streamhub.web.gate import Gate
 from streamhub.web.keys import CONFIG, HUB
+from streamhub.web.systemd import Manager
 from streamhub.web.timing import Timing
 from streamhub.web.tls import tls_context
 
@@ -81,19 +82,27 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
         await runner.cleanup()
 
 
-async def serve(config: Config, started: Callable[[str], None]) -> None:
+async def serve(config: Config, started: Callable[[str], None], manager: Manager | None = None) -> None:
     """Serve until SIGTERM or SIGINT; ``started`` is called with the URL.
+
+    Args:
+        config: the settings.
+        started: called once the server listens.
+        manager: who is to know that we serve, live and stop.
 
     Raises:
         OSError: the address cannot be bound.
     """
+    manager = manager or Manager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config) as url:
+    async with manager.alive(), running(config) as url:
         started(url)
+        manager.ready(f"serving {config.directory} at {url}")
         await stop.wait()
+        manager.stopping()
 
 
 def url_of(config: Config, port: int) -> str:

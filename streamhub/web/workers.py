@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -23,8 +24,10 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.multiprocess import mark_process_dead
 
 from streamhub.errors import StreamhubError
+from streamhub.web.logs import set_up
 from streamhub.web.metrics import MULTIPROCESS_DIR
 from streamhub.web.server import serve, url_of
+from streamhub.web.systemd import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Semaphore
 
     from streamhub.config import Config
+
+    Beats = ctypes.Array[ctypes.c_double]
 
 _log = logging.getLogger("streamhub.workers")
 _context = multiprocessing.get_context("spawn")
@@ -46,9 +51,13 @@ _PAUSE: Final = 1.0
 class Workers:
     """The parent of several workers: starts them, replaces those that die, stops them all."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, manager: Manager | None = None) -> None:
         self._config = config
         self._ready: Semaphore = _context.Semaphore(0)
+        #: When each worker's event loop last turned, on the monotonic clock, which all processes share. Without a lock:
+        #: a worker that is killed while it has it would take us all along.
+        self._beats: Beats = _context.RawArray(ctypes.c_double, config.workers)
+        self._manager = manager or Manager()
         self._workers: list[SpawnProcess] = []
         self._stopping = False
 
@@ -64,16 +73,20 @@ class Workers:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._stop)
             try:
-                self._workers = [self._start() for _ in range(self._config.workers)]
+                self._workers = [self._start(place) for place in range(self._config.workers)]
                 self._wait_until_ready()
                 if not self._stopping:
-                    started(url_of(self._config, port))
+                    url = url_of(self._config, port)
+                    started(url)
+                    self._manager.ready(f"serving {self._config.directory} at {url} with {len(self._workers)} workers")
                 self._keep_going()
             finally:
                 self._end()
 
-    def _start(self) -> SpawnProcess:
-        worker = _context.Process(target=_work, args=(self._config, self._ready), daemon=True)
+    def _start(self, place: int) -> SpawnProcess:
+        self._beats[place] = time.monotonic() + _START
+        pulse = Pulse(self._beats, place, self._manager.patience)
+        worker = _context.Process(target=_work, args=(self._config, self._ready, pulse), daemon=True)
         worker.start()
         return worker
 
@@ -88,13 +101,15 @@ class Workers:
 
     def _keep_going(self) -> None:
         while not self._stopping:
-            wait([worker.sentinel for worker in self._workers], timeout=_PAUSE)
+            if time.monotonic() - min(list(self._beats)) < max(self._manager.beat, _PAUSE):
+                self._manager.live()  # of one that hangs the manager is to hear nothing, and restart us all
+            wait([worker.sentinel for worker in self._workers], timeout=min(_PAUSE, self._manager.beat or _PAUSE))
             for place, worker in enumerate(self._workers):
                 if not worker.is_alive() and not self._stopping:
                     _log.error("worker %s ended with %s: starting another", worker.pid, worker.exitcode)
                     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
                     time.sleep(_PAUSE)
-                    self._workers[place] = self._start()
+                    self._workers[place] = self._start(place)
 
     def _stop(self, *_signal: object) -> None:
         self._stopping = True
@@ -103,6 +118,7 @@ class Workers:
                 worker.terminate()
 
     def _end(self) -> None:
+        self._manager.stopping()
         self._stop()
         deadline = time.monotonic() + _STOP
         for worker in self._workers:
@@ -112,10 +128,30 @@ class Workers:
                 worker.join()
 
 
-def _work(config: Config, ready: Semaphore) -> None:
+class Pulse(Manager):
+    """A worker's word to its parent, which speaks for all of them: that its event loop turns."""
+
+    def __init__(self, beats: Beats, place: int, patience: float) -> None:
+        super().__init__()
+        self.patience = patience
+        self._beats = beats
+        self._place = place
+
+    def live(self) -> None:
+        """The loop turns."""
+        self._beats[self._place] = time.monotonic()
+
+    @property
+    def beat(self) -> float:
+        """Seconds from one sign of life to the next: often enough for the parent's own."""
+        return min(_PAUSE, self.patience / 4)
+
+
+def _work(config: Config, ready: Semaphore, pulse: Pulse) -> None:
     """One worker's life. A signal that comes before it listens ends it at once."""
+    set_up(config)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the parent passes on SIGTERM
-    asyncio.run(serve(config, lambda _url: ready.release()))
+    asyncio.run(serve(config, lambda _url: ready.release(), pulse))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: What any answer may carry.
 COMMON = {
     *("Date", "Server", "Content-Type", "Content-Length", "Connection", "Vary", "X-Content-Type-Options"),
-    *("Cross-Origin-Resource-Policy", "Referrer-Policy", "Permissions-Policy"),
+    *("Cross-Origin-Resource-Policy", "Referrer-Policy", "Permissions-Policy", "X-Request-Id"),
     "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers",
 }

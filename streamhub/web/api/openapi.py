@@ -24,7 +24,8 @@ and WebSocket. What comes over the live channels is told in `/asyncapi.json`.
 An *offset* is an opaque token for a place between two lines; it sorts as text, and means the same on every transport
 and every host. The types of events are {", ".join(f"`{name}`" for name in EVENT_TYPES)}; a line that is no event shows
 as `malformed`. Unknown query parameters are ignored. Every answer varies by `Accept` and `Origin`; one to an origin
-that may read carries the headers of CORS. Errors are problem details (RFC 9457).
+that may read carries the headers of CORS. Every answer has an `X-Request-Id`: the one that the request brought, or
+another. Errors are problem details (RFC 9457).
 
 Where the server asks for a token, a stream that the token is not good for does not exist: it is answered for as a
 stream that is not there, and stands in no list. A client that does not send the head of its first request in time gets

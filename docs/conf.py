@@ -1,0 +1,68 @@
+"""How Sphinx makes pages of this folder: scripts/docs."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+#: Pages that stand at the root of the project, where people look for them, and are included in pages here.
+ROOT_PAGES: Final = re.compile(r"\]\(((?:\.\./)+)(CHANGELOG|CONTRIBUTING|SECURITY)\.md")
+#: A line of a table of contents that is a pattern.
+GLOB: Final = re.compile(r"^([\w/.-]*\*[\w/*.-]*)\n", re.MULTILINE)
+
+project = "streamhub"
+author = "the streamhub developers"
+copyright = author  # noqa: A001 - Sphinx's name
+version = release = version_of("streamhub")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+root_doc = "index"
+exclude_patterns = ["**/node_modules"]
+# A page of the reference whose module is not there (yet).
+exclude_patterns += [f"reference/{name}.md" for name in ("client",) if find_spec(f"streamhub.{name}") is None]
+
+myst_enable_extensions = ["attrs_block", "deflist"]
+myst_heading_anchors = 3
+myst_links_external_new_tab = False
+
+autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = f"streamhub {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+
+
+def setup(app: Sphinx) -> None:
+    """Have sources adapted as they are read."""
+    app.connect("source-read", _lead_to_pages)
+    app.connect("source-read", _leave_out_empty_globs)
+
+
+def _lead_to_pages(_app: Sphinx, name: str, source: list[str]) -> None:
+    """A link to a page at the root of the project leads to the page here that includes it."""
+
+    def here(match: re.Match[str]) -> str:
+        up = match[1].removeprefix("../")
+        return f"]({up}{match[2].lower()}.md" if up.count("../") == name.count("/") else match[0]
+
+    source[0] = ROOT_PAGES.sub(here, source[0])
+
+
+def _leave_out_empty_globs(app: Sphinx, name: str, source: list[str]) -> None:
+    """A part of the table of contents may have no page (yet): to Sphinx a glob that nothing fits is a mistake."""
+    if name == root_doc:
+        folder = Path(app.srcdir)
+        source[0] = GLOB.sub(lambda match: match[0] if any(folder.glob(f"{match[1]}.md")) else "", source[0])
