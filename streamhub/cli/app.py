@@ -10,33 +10,14 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
+from streamhub.cli.codes import INTERRUPTED, USAGE, code_of, complain
 from streamhub.cli.pause import OutputClosedError
-from streamhub.cli.text import printable
-from streamhub.errors import (
-    ConfigError,
-    InvalidRequestError,
-    OffsetGoneError,
-    StreamhubError,
-    StreamNotFoundError,
-    StreamReplacedError,
-)
+from streamhub.errors import StreamhubError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAILED: Final = 1
-USAGE: Final = 2
-NOT_FOUND: Final = 3
-INTEGRITY: Final = 4
-#: What a shell gives a program that SIGINT ended.
-INTERRUPTED: Final = 130
-
-_COMMANDS: Final = ("serve", "emit", "ls", "tail", "demo")
-_CODES: Final = (
-    ((ConfigError, InvalidRequestError), USAGE),
-    ((StreamNotFoundError,), NOT_FOUND),
-    ((OffsetGoneError, StreamReplacedError), INTEGRITY),
-)
+_COMMANDS: Final = ("serve", "emit", "ls", "tail", "cat", "grep", "demo")
 
 
 class _Commands(click.Group):
@@ -99,14 +80,11 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(error: Exception) -> int:
-    match error:
-        case click.ClickException():
-            message, code = _say(error), error.exit_code
-        case _:
-            message = str(error)
-            code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
-    click.echo(f"streamhub: {printable(' '.join(message.split()))}", err=True)
-    return code
+    if isinstance(error, click.ClickException):
+        complain(_say(error))
+        return error.exit_code
+    complain(str(error))
+    return code_of(error)
 
 
 def _say(error: click.ClickException) -> str:
