@@ -17,7 +17,10 @@ from streamhub.errors import StreamhubError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS: Final = ("serve", "emit", "ls", "tail", "cat", "grep", "demo")
+_COMMANDS: Final = (
+    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo"),
+    *("config", "healthcheck", "completion"),
+)
 
 
 class _Commands(click.Group):
@@ -80,6 +83,9 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(error: Exception) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        click.echo(error.ctx.get_help(), err=True)
+        return USAGE
     if isinstance(error, click.ClickException):
         complain(_say(error))
         return error.exit_code

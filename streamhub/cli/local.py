@@ -65,12 +65,12 @@ class LocalSource:
 
     def size(self, stream: str) -> int:
         """How many bytes of complete lines a stream has now; see :class:`Source`."""
-        with self._open(stream) as file:
+        with self.open(stream) as file:
             return file.tail()
 
     def read(self, stream: str, query: Query) -> Iterator[Batch]:
         """The lines that are wanted, as far as they are there now; see :class:`Source`."""
-        with self._open(stream) as file:
+        with self.open(stream) as file:
             yield from _history(file, file.look(), query)
 
     def follow(self, stream: str, query: Query, *, wait: bool) -> Iterator[Batch]:
@@ -85,7 +85,7 @@ class LocalSource:
                     raise self._not_found(stream)
                 next(changes)
             assert tail.look is not None
-            with self._open(stream) as file:
+            with self.open(stream) as file:
                 if file.identity() != tail.look.identity:
                     raise file.replaced()
                 yield from _history(file, tail.look, query)
@@ -98,7 +98,7 @@ class LocalSource:
 
     def summary(self, stream: str, query: Query, buckets: int, at: Callable[[int], None]) -> dict[str, Any]:
         """A stream's shape over time; see :class:`Source`."""
-        with self._open(stream) as file:
+        with self.open(stream) as file:
             summary, look = Summary(), file.look()
 
             def stopped() -> bool:
@@ -108,7 +108,8 @@ class LocalSource:
             summary.advance(file, look, stopped)
             return summary.answer(file, look, buckets, query.start.since, query.until)
 
-    def _open(self, stream: str) -> StreamFile:
+    def open(self, stream: str) -> StreamFile:
+        """Open a stream; the caller closes it. Raises StreamNotFoundError with what may have been meant."""
         try:
             return StreamFile.open(self._folder, stream, self._max_line)
         except StreamNotFoundError:

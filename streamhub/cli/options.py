@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: What a Bearer token may consist of (RFC 6750 section 2.1).
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 
+_FILE: Final = "streamhub.config"
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
 
@@ -42,17 +43,31 @@ def duration(value: object) -> float:
 
 
 def _apply_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
-    if path is None or ctx.resilient_parsing:  # the shell only wants to complete a word
+    if path is None:
         return
-    command, root = ctx.info_name or "", ctx.find_root()
+    try:
+        ctx.default_map = _settings_of_file(ctx, path)
+    except ConfigError:
+        if not ctx.resilient_parsing:  # the shell only wants to complete a word
+            raise
+    ctx.meta[_FILE] = path
+
+
+def _settings_of_file(ctx: click.Context, path: str) -> dict[str, Any]:
+    command, root, names = ctx.info_name or "", ctx.find_root(), _names(ctx)
     assert isinstance(root.command, click.Group)
-    settings = read_settings(path, command, root.command.list_commands(root))
-    names = _names(ctx)
+    settings = read_settings(path, command, root.command.list_commands(root), names)
     for key in settings.keys() - names.keys():
         raise ConfigError(
             f"configuration file {path!r}: {command} has no setting {key!r}: see {ctx.command_path} --help"
         )
-    ctx.default_map = {names[key]: value for key, value in settings.items()}
+    return {names[key]: value for key, value in settings.items()}
+
+
+def file_of(ctx: click.Context) -> str | None:
+    """The configuration file that a command was given."""
+    path: str | None = ctx.meta.get(_FILE)
+    return path
 
 
 def _names(ctx: click.Context) -> dict[str, str]:
@@ -145,7 +160,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         ctx = click.get_current_context()
         if _is_remote(ctx, url):
-            source = open_server(url or "", client_token(ctx, token_file), tls_ca or "")
+            source = open_server(url or "", client_token(ctx, token_file), tls_ca)
         else:
             check_directory(ctx, directory)
             source = open_folder(directory)

@@ -120,7 +120,8 @@ def parse_query(
     return query
 
 
-def _check_lines(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """For click: that it is a number, or ``all``."""
     if text not in {None, "all"}:
         try:
             parse_count("lines", text or "")
@@ -149,6 +150,6 @@ def lines_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return click.option(
         *("-n", "--lines"),
         metavar="N",
-        callback=_check_lines,
+        callback=check_lines,
         help=f"The last N events, or all.  [default: {default}]",
     )

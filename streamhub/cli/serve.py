@@ -71,6 +71,7 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     default="",
     metavar="KEY",
     show_default=False,
+    hide_input=True,
     help="Take JSON Web Tokens: a public key (RS256, EdDSA) or a secret (HS256), or the file that holds it.",
 )
 @setting("--tls-cert", default="", metavar="FILE", show_default=False, help="Speak TLS: the certificate and its chain.")

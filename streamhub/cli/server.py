@@ -6,7 +6,8 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from streamhub.cli.pause import pause
@@ -51,28 +52,33 @@ class Server:
     Args:
         url: its address; a path in it is put before all others.
         token: what opens it; empty: none is sent.
-        ca: a file of certificates to trust in the place of the system's; empty: the system's.
+        ca: a file of certificates to trust in the place of the system's; empty or None: the system's.
         timeout: seconds without a byte after which it is given up.
+        verify: whether its certificate must be good; without that, send it nothing, and believe it nothing.
 
     Raises:
         ConfigError: the URL is none, or the file holds no certificates.
     """
 
-    def __init__(self, url: str, token: str = "", ca: str = "", timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, url: str, token: str = "", ca: str | None = None, timeout: float = TIMEOUT, *, verify: bool = True
+    ) -> None:
         parts = _split(url)
         self.url = url.rstrip("/")
         self._path = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
-        self._again = (url, token, ca, timeout)
+        self._again = partial(Server, url, token, ca, timeout, verify=verify)
         host, port = parts.hostname or "", parts.port
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
         if parts.scheme == "https":
-            self._connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=_trust(ca))
+            self._connection = http.client.HTTPSConnection(
+                host, port, timeout=timeout, context=_trust(ca, verify=verify)
+            )
 
-    def again(self) -> Self:
+    def again(self) -> Server:
         """The same server, for another thread."""
-        return type(self)(*self._again)
+        return self._again()
 
     def close(self) -> None:
         """Let go of the connection. The next question makes a new one."""
@@ -154,11 +160,15 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _trust(ca: str) -> ssl.SSLContext:
+def _trust(ca: str | None, *, verify: bool) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca or None)
+        context = ssl.create_default_context(cafile=ca or None)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"tls-ca {ca!r} cannot be used: {error.strerror or error}") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _detail(body: bytes) -> str:

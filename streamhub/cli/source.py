@@ -86,7 +86,7 @@ def open_folder(directory: str) -> Source:
     return source
 
 
-def open_server(url: str, token: str = "", ca: str = "") -> Source:
+def open_server(url: str, token: str = "", ca: str | None = None) -> Source:
     """The streams of a server. Loaded only now, as it brings an HTTP client.
 
     Args:
