@@ -74,6 +74,7 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
         "value": "********",
         "source": "environment",
         "where": "STREAMHUB_TOKEN",
+        "variable": "STREAMHUB_TOKEN",
     }
 
 
@@ -83,8 +84,8 @@ def test_table(tmp_path: Path) -> None:
     rows = [line.split() for line in outcome.out.decode().splitlines()]
     assert ["lines", "3", "environment", "STREAMHUB_TAIL_LINES"] in rows
     assert ["dir", r"a\x1b[2J", "environment", "STREAMHUB_DIR"] in rows
-    assert ["follow", "yes", "flag", "--follow"] in rows
-    assert ["since", "-", "default"] in rows
+    assert ["follow", "yes", "flag", "--follow", "STREAMHUB_TAIL_FOLLOW"] in rows
+    assert ["since", "-", "default", "STREAMHUB_TAIL_SINCE"] in rows
 
 
 @pytest.mark.parametrize("name", ["emit", "demo", "cat", "grep", "check", "stats", "healthcheck", "schema"])

@@ -47,8 +47,13 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STREAMHUB"},
-    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was.",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "STREAMHUB",
+        "max_content_width": 100,
+    },
+    epilog="Each flag can stand in the environment and in a TOML file, too: see streamhub config show COMMAND. "
+    "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was or should be.",
 )
 # Somebody may have STREAMHUB_VERSION in the environment for purposes of their own.
 @click.version_option(package_name="streamhub", message="%(prog)s %(version)s", allow_from_autoenv=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamhub.cli.codes import Complaints
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, source_options
 from streamhub.cli.output import output_options
 from streamhub.cli.progress import progress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from streamhub.cli.source import Source
 
 
-@click.command()
+@command()
 @config_option
 @source_options
 @streams_argument("STREAM...")
@@ -37,7 +38,7 @@ def cat(
     printer: Printer,
     **place: str | None,
 ) -> None:
-    r"""Print streams from their beginning, or a part of them.
+    r"""Print whole streams, or a part of them.
 
     \b
       streamhub cat m-42

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 
 from streamhub.audit import KINDS, Audit, Finding, Kind
 from streamhub.cli.codes import INTEGRITY, Complaints
+from streamhub.cli.help import command
 from streamhub.cli.local import LocalSource
 from streamhub.cli.options import check_directory, color_option, config_option, directory_option
 from streamhub.cli.output import write
@@ -69,7 +70,7 @@ class _Report:
         return "".join(said) + (f"{self.stream}: and {more:,} more; -n all shows them\n" if more else "")
 
 
-@click.command()
+@command()
 @config_option
 @directory_option
 @streams_argument()
@@ -100,10 +101,12 @@ def check(
     output: str,
     color: str,
 ) -> None:
-    r"""Go through the files of all streams, or of those that are named, for what should not be there.
+    r"""Look for what should not be in a stream.
+
+    All streams are gone through, or those that are named.
 
     \b
-      malformed       a line that is no event: torn in the middle, NUL bytes, no UTF-8, no JSON, too long
+      malformed       a line that is no event: broken off, NUL bytes, no UTF-8, no JSON, too long
       out-of-order    an event that is earlier than one before it
       past-end        a line after the final status
       torn            bytes after the last line that nobody is writing

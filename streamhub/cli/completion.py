@@ -5,14 +5,18 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from streamhub.cli.help import command
+
 _VARIABLE = "_STREAMHUB_COMPLETE"
 
 
-@click.command()
+@command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the script that lets a shell complete commands, flags and the ids of streams.
+    r"""Print what a shell needs to complete words.
+
+    That is commands, flags, and the ids of streams.
 
     \b
       eval "$(streamhub completion bash)"                                       in ~/.bashrc

@@ -13,6 +13,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from streamhub.cli.help import Command
 from streamhub.cli.options import color_option, file_of
 from streamhub.cli.output import write
 from streamhub.cli.table import cell, console, table
@@ -30,20 +31,24 @@ _ENVIRONMENT_ONLY: Final = {"token": "STREAMHUB_TOKEN"}
 
 @dataclass(frozen=True)
 class _Setting:
-    """One setting: its name, its value as one writes it, what kind of place that is from, and which."""
+    """One setting: its name, its value as one writes it, what kind of place that is from, and which.
+
+    And what it is called in the environment.
+    """
 
     setting: str
     value: Any
     source: str
     where: str | None
+    variable: str
 
 
 @click.group()
 def config() -> None:
-    """What a command would run with."""
+    """Show settings, and where they come from."""
 
 
-@config.command(context_settings={"ignore_unknown_options": True})
+@config.command(cls=Command, context_settings={"ignore_unknown_options": True})
 @click.option(
     *("-o", "--output"),
     type=click.Choice(["table", "json"]),
@@ -56,7 +61,9 @@ def config() -> None:
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAG]...")
 @click.pass_context
 def show(ctx: click.Context, output: str, color: str, command: str, flags: tuple[str, ...]) -> None:
-    r"""Show each setting of a command (serve, if none is named), and where its value comes from.
+    r"""Show each setting of a command, and where it comes from.
+
+    That of serve, if no command is named. The last column is what the setting is called in the environment.
 
     \b
       streamhub config show
@@ -70,13 +77,14 @@ def show(ctx: click.Context, output: str, color: str, command: str, flags: tuple
     if output == "json":
         write(b"".join(msgspec.json.encode(setting) + b"\n" for setting in settings))
         return
-    rows = table("setting", "value", "from")
+    rows = table("setting", "value", "from", "variable")
     for one in settings:
         dim = "dim" if one.source == "default" else ""
         rows.add_row(
             cell(one.setting),
             cell(_text(one.value), dim),
-            cell(one.source + (f" {one.where}" if one.where else ""), dim),
+            cell(one.source + (f" {one.where}" if one.source in {"flag", "file"} else ""), dim),
+            cell(one.variable, "dim"),
         )
     console(color).print(rows)
 
@@ -99,7 +107,7 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
                 yield _described(inner, option, value, source)
         for secret, variable in _ENVIRONMENT_ONLY.items():
             if os.environ.get(variable):
-                yield _Setting(secret, _MASK, "environment", variable)
+                yield _Setting(secret, _MASK, "environment", variable, variable)
 
 
 def _optional(option: click.Option) -> click.Option:
@@ -117,7 +125,7 @@ def _described(ctx: click.Context, option: click.Parameter, value: Any, source: 
         ParameterSource.DEFAULT_MAP: ("file", file_of(ctx)),
     }
     kind, where = said.get(source, ("default", None))
-    return _Setting(name, _masked(option, value), kind, where)
+    return _Setting(name, _masked(option, value), kind, where, _variable(ctx, option))
 
 
 def _variable(ctx: click.Context, option: click.Parameter) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamhub.cli.codes import FAILED, OK, Complaints
+from streamhub.cli.help import command
 from streamhub.cli.matcher import Matcher
 from streamhub.cli.options import config_option, source_options
 from streamhub.cli.output import output_options, write
@@ -31,7 +32,7 @@ class _Found:
     next: Offset
 
 
-@click.command()
+@command()
 @config_option
 @source_options
 @click.argument("pattern")
@@ -59,7 +60,9 @@ def grep(
     printer: Printer,
     **options: Any,  # noqa: ANN401 - of several types
 ) -> None:
-    r"""Print the lines that PATTERN is in, of all streams or of those that are named.
+    r"""Print the lines that hold some text, or are of some type.
+
+    Of all streams, or of those that are named.
 
     \b
       streamhub grep captcha m-42               text, anywhere in the line, upper or lower case

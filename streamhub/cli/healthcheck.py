@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, duration, host_option, port_option, setting, tls_ca_option
 from streamhub.cli.server import Server
 
@@ -14,7 +15,7 @@ from streamhub.cli.server import Server
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - nothing is bound here
 
 
-@click.command()
+@command()
 @config_option
 @setting("--url", metavar="URL", help="The server.  [default: what --host, --port and --tls-cert come to]")
 @host_option
@@ -25,7 +26,9 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S1
 def healthcheck(
     url: str | None, host: str, port: int, tls_cert: str | None, tls_ca: str | None, timeout: float
 ) -> None:
-    r"""Ask a server whether it is up (/healthz) and takes readers (/readyz); exit code 0 if so, else 1.
+    r"""Ask a server whether it is up and ready.
+
+    Up is what /healthz says, ready /readyz. Exit code 0 if it is both, else 1.
 
     \b
       streamhub healthcheck                       with the settings of serve, as in a container

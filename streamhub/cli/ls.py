@@ -8,6 +8,7 @@ import click
 import msgspec
 from rich.filesize import decimal
 
+from streamhub.cli.help import command
 from streamhub.cli.options import color_option, config_option, source_options
 from streamhub.cli.pretty import time_text
 from streamhub.cli.table import cell, console, table
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _MISSION_WIDTH: Final = 64
 
 
-@click.command()
+@command()
 @config_option
 @source_options
 @click.option(
@@ -33,7 +34,7 @@ _MISSION_WIDTH: Final = 64
 )
 @color_option
 def ls(source: Source, output: str | None, color: str) -> None:
-    r"""List the streams of a folder or of a server, newest activity first.
+    r"""List streams, newest activity first.
 
     \b
       streamhub ls

@@ -85,11 +85,10 @@ config_option = click.option(
     "--config",
     metavar="FILE",
     envvar="STREAMHUB_CONFIG",
-    show_envvar=True,
     is_eager=True,
     expose_value=False,
     callback=_apply_file,
-    help="A TOML file with settings, named like the flags; flags and the environment come first.",
+    help="A TOML file with settings, named like the flags.",
 )
 
 directory_option = click.option(
@@ -97,7 +96,6 @@ directory_option = click.option(
     "directory",
     metavar="FOLDER",
     envvar="STREAMHUB_DIR",
-    show_envvar=True,
     default=DEFAULT_DIRECTORY,
     show_default=True,
     help="The folder of streams.",
@@ -107,7 +105,7 @@ directory_option = click.option(
 def setting(flag: str, *name: str, **attributes: Any) -> Callable[[Decorated], Decorated]:  # noqa: ANN401
     """An option that can be set as ``STREAMHUB_<FLAG>`` too."""
     envvar = "STREAMHUB_" + flag.removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, *name, envvar=envvar, show_envvar=True, **{"show_default": True, **attributes})
+    return click.option(flag, *name, envvar=envvar, **{"show_default": True, **attributes})
 
 
 host_option = setting("--host", default=Config.host, help="The address to listen on.")
@@ -117,14 +115,14 @@ port_option = setting("--port", type=int, default=Config.port, help="The port to
 _url_option = setting(
     "--url",
     metavar="URL",
-    help="A server to read from instead of a folder, such as http://127.0.0.1:8765.",
+    help="A server to read from, not a folder: http://127.0.0.1:8765.",
 )
 _token_option = setting(
     "--token-file",
     metavar="FILE",
-    help="With --url: a file whose first token opens it. A token may also stand in STREAMHUB_TOKEN.",
+    help="Its first token opens --url; so does STREAMHUB_TOKEN.",
 )
-tls_ca_option = setting("--tls-ca", metavar="FILE", help="With --url: certificates to trust, not the system's.")
+tls_ca_option = setting("--tls-ca", metavar="FILE", help="Certificates to trust at --url.")
 
 color_option = setting(
     "--color",

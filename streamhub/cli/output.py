@@ -97,7 +97,7 @@ def write(data: bytes) -> None:
 
 
 _cursor_option: Final = click.option(
-    "--show-cursor", is_flag=True, help="At the end say on stderr where to go on with --after-cursor."
+    "--show-cursor", is_flag=True, help="Say on stderr where to go on with --after-cursor."
 )
 
 
@@ -112,8 +112,7 @@ def output_options(*, cursor: bool) -> Callable[[Callable[..., None]], Callable[
         @click.option(
             *("-o", "--output"),
             type=click.Choice(["json", "pretty", "raw"]),
-            help="json: the lines; pretty: for people; raw: the file's bytes.  "
-            "[default: pretty on a terminal, else json]",
+            help="The lines, for people, or the file's bytes.  [default: pretty on a terminal, else json]",
         )
         @color_option
         @click.option(

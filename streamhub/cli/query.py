@@ -132,7 +132,7 @@ def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) ->
 
 _RANGE: Final = (
     click.option("--until", metavar="TIME", help="Up to the last event at or before this time."),
-    click.option("--since", metavar="TIME", help="From the first event at or after an ISO 8601 time on."),
+    click.option("--since", metavar="TIME", help="From the first event at or after this time (ISO 8601)."),
     click.option("--after-cursor", metavar="OFFSET", help="The same, for what --show-cursor printed."),
     click.option("--offset", metavar="OFFSET", help="From an offset on; -1 is the beginning, now the tail."),
 )

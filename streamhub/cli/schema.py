@@ -6,12 +6,15 @@ import json
 
 import click
 
+from streamhub.cli.help import command
 from streamhub.events import json_schema
 
 
-@click.command()
+@command()
 def schema() -> None:
-    r"""Print the JSON Schema (2020-12) of an event, the same as a server has at /v1/schema.
+    r"""Print the JSON Schema of an event.
+
+    The same as a server has at /v1/schema.
 
     \b
       streamhub schema > event.schema.json

@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from streamhub.cli.codes import Complaints
+from streamhub.cli.help import command
 from streamhub.cli.options import color_option, config_option, source_options
 from streamhub.cli.output import write
 from streamhub.cli.plot import Series, narrowed, plot, span_text, sparkline
@@ -35,7 +36,7 @@ _HEIGHT: Final = 6
 _SPARKS: Final = 36
 
 
-@click.command()
+@command()
 @config_option
 @source_options
 @streams_argument("STREAM...")
@@ -71,7 +72,7 @@ def stats(
     color: str,
     **options: Any,  # noqa: ANN401 - of several types
 ) -> None:
-    r"""Show how many events of which type streams hold, how many a second, and when.
+    r"""Show events per type, their rate, and a plot over time.
 
     \b
       streamhub stats m-42

@@ -8,9 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamhub.cli.pause import OutputClosedError
 from streamhub.cli.text import in_color, printable
 
 _WIDEST: Final = 1000
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to who runs the command: it is no failure."""
+        raise OutputClosedError
 
 
 def console(color: str) -> Console:
@@ -20,7 +27,7 @@ def console(color: str) -> Console:
         color: ``auto``, ``always`` or ``never``.
     """
     colored = in_color(color)
-    return Console(
+    return _Console(
         width=_WIDEST,
         color_system="standard" if colored else None,
         force_terminal=colored,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamhub.cli.codes import Complaints
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, source_options
 from streamhub.cli.output import output_options
 from streamhub.cli.query import lines_option, parse_query, range_options
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _LINES = "10"
 
 
-@click.command()
+@command()
 @config_option
 @source_options
 @streams_argument("STREAM...")
@@ -46,7 +47,7 @@ def tail(
     wait: bool,
     **place: str | None,
 ) -> None:
-    r"""Print the last events of streams, from a folder or from a server.
+    r"""Print the last events of streams, and follow them.
 
     \b
       streamhub tail -f m-42                     the last 10, then what comes
