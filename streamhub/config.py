@@ -34,6 +34,9 @@ SETTINGS: Final = frozenset(
     }
 )
 
+#: What else may stand at the top of a configuration file: for commands that read.
+READER_SETTINGS: Final = frozenset({"color", "tls-ca", "url"})
+
 _SIZES: Final = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": 1024 * MIB}
 _DURATIONS: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _QUANTITY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{0,3})", re.ASCII)
@@ -181,16 +184,19 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def read_settings(path: str, command: str, commands: Collection[str] | None = None) -> dict[str, Any]:
+def read_settings(
+    path: str, command: str, commands: Collection[str] | None = None, flags: Collection[str] | None = None
+) -> dict[str, Any]:
     """The settings that a TOML file has for a command.
 
-    At its top stand the server's settings, of which ``dir`` is for every command; a table named like a command holds
-    that command's own flags, and comes first.
+    What stands at its top is for each command that has such a flag: the server's settings, and those of readers. A
+    table named like a command is for that command alone, and comes first.
 
     Args:
         path: the file.
         command: the command.
         commands: those there are; None: any table may stand in the file.
+        flags: those the command has; None: the server's for ``serve``, ``dir`` for any other.
 
     Raises:
         ConfigError: the file cannot be read, is no TOML, or names a setting that there is not.
@@ -204,9 +210,10 @@ def read_settings(path: str, command: str, commands: Collection[str] | None = No
         raise ConfigError(f"configuration file {path!r} is no TOML: {error}") from None
     tables = {name: table for name, table in content.items() if isinstance(table, dict)}
     top = {name: value for name, value in content.items() if name not in tables}
-    for what, names, known in (("setting", top, SETTINGS), ("command", tables, commands)):
+    for what, names, known in (("setting", top, SETTINGS | READER_SETTINGS), ("command", tables, commands)):
         unknown = [] if known is None else [name for name in names if name not in known]
         if unknown:
             raise ConfigError(f"configuration file {path!r}: there is no {what} {unknown[0]!r}: see streamhub --help")
-    common = top if command == "serve" else {name: top[name] for name in top.keys() & {"dir"}}
-    return {**common, **tables.get(command, {})}
+    if flags is None:
+        flags = SETTINGS if command == "serve" else {"dir"}
+    return {**{name: top[name] for name in top.keys() & set(flags)}, **tables.get(command, {})}

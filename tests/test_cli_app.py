@@ -11,7 +11,10 @@ import pytest
 from tests.commands import command
 from tests.servers import Stream
 
-COMMANDS = ("serve", "emit", "ls", "tail", "demo")
+COMMANDS = (
+    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo"),
+    *("config", "healthcheck", "completion"),
+)
 
 
 def python(script: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -38,7 +38,7 @@ LAYERS = {
     "emitter": Layer("append backward plain writer emitter", "errors names schema lines", "msgspec"),
     "stream": Layer("folder stream seek page", "errors names lines", "msgspec"),
     # What a stream, or a folder of them, holds at large.
-    "survey": Layer("ends tally catalog summary", "errors names lines stream", "msgspec"),
+    "survey": Layer("audit ends tally catalog summary", "errors names lines stream", "msgspec"),
     "tailer": Layer("tail tailer", "errors names lines stream"),
     # Who may read what.
     "trust": Layer("tokens signed", "errors names", "jwt cryptography"),

@@ -10,32 +10,16 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
+from streamhub.cli.codes import INTERRUPTED, USAGE, code_of, complain
 from streamhub.cli.pause import OutputClosedError
-from streamhub.cli.text import printable
-from streamhub.errors import (
-    ConfigError,
-    InvalidRequestError,
-    OffsetGoneError,
-    StreamhubError,
-    StreamNotFoundError,
-    StreamReplacedError,
-)
+from streamhub.errors import StreamhubError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAILED: Final = 1
-USAGE: Final = 2
-NOT_FOUND: Final = 3
-INTEGRITY: Final = 4
-#: What a shell gives a program that SIGINT ended.
-INTERRUPTED: Final = 130
-
-_COMMANDS: Final = ("serve", "emit", "ls", "tail", "demo")
-_CODES: Final = (
-    ((ConfigError, InvalidRequestError), USAGE),
-    ((StreamNotFoundError,), NOT_FOUND),
-    ((OffsetGoneError, StreamReplacedError), INTEGRITY),
+_COMMANDS: Final = (
+    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo"),
+    *("config", "healthcheck", "completion"),
 )
 
 
@@ -63,8 +47,13 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STREAMHUB"},
-    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was.",
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "STREAMHUB",
+        "max_content_width": 100,
+    },
+    epilog="Each flag can stand in the environment and in a TOML file, too: see streamhub config show COMMAND. "
+    "Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 a stream is not what it was or should be.",
 )
 # Somebody may have STREAMHUB_VERSION in the environment for purposes of their own.
 @click.version_option(package_name="streamhub", message="%(prog)s %(version)s", allow_from_autoenv=False)
@@ -99,14 +88,14 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(error: Exception) -> int:
-    match error:
-        case click.ClickException():
-            message, code = _say(error), error.exit_code
-        case _:
-            message = str(error)
-            code = next((code for kinds, code in _CODES if isinstance(error, kinds)), FAILED)
-    click.echo(f"streamhub: {printable(' '.join(message.split()))}", err=True)
-    return code
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
+        click.echo(error.ctx.get_help(), err=True)
+        return USAGE
+    if isinstance(error, click.ClickException):
+        complain(_say(error))
+        return error.exit_code
+    complain(str(error))
+    return code_of(error)
 
 
 def _say(error: click.ClickException) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, host_option, port_option
 from streamhub.cli.serve import cannot_listen
 from streamhub.config import Config, default_directory, is_loopback
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-@click.command()
+@command()
 @config_option
 @host_option
 @port_option
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     help="Where the sample missions write.  [default: a new folder below that of the streams]",
 )
 def demo(host: str, port: int, directory: str | None) -> None:
-    """Serve sample missions that keep emitting until SIGINT or SIGTERM.
+    """Serve sample missions that keep emitting.
 
-    Prints the dashboard's URL once it listens.
+    Prints the dashboard's URL once it listens, and runs until SIGINT or SIGTERM.
     """
     if not is_loopback(host):
         raise ConfigError(f"host {host!r} is not loopback: the demo is for this machine only")

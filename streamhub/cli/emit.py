@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, directory_option
 from streamhub.cli.payloads import from_arguments, from_line
 from streamhub.emitter import Emitter, EndState
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from streamhub.events import Payload
 
 
-@click.command()
+@command()
 @config_option
 @directory_option
 @click.option("--mission-id", metavar="ID", required=True, help="The mission that tells it.")
@@ -37,16 +38,14 @@ def emit(
 ) -> None:
     r"""Write events to a stream, and print its live_stream_id.
 
-    One event from arguments, such as
-
     \b
       streamhub emit --mission-id m-42 navigation url=https://example.com action=click
       streamhub emit --mission-id m-42 --stream-id s-1 signal name=captcha value=true
       streamhub emit --mission-id m-42 --stream-id s-1 status state=completed final=true
 
-    or, without any, JSON lines from stdin, each {"event_type": ..., "payload": {...}}. Each line's time is that of its
-    writing. A bad line is reported and passed over; the exit code is 1 then. The stream stays open unless an event says
-    otherwise, or --close.
+    Without arguments it takes JSON lines from stdin, each {"event_type": ..., "payload": {...}}. Each line's time is
+    that of its writing. A bad line is reported and passed over; the exit code is 1 then. The stream stays open unless
+    an event says otherwise, or --close.
     """
     payload = None if event_type is None else from_arguments(event_type, fields)
     if payload is None and sys.stdin.isatty():

@@ -11,7 +11,14 @@ import click
 from streamhub.cli.text import printable
 from streamhub.times import time_of_stamp
 
-_COLORS: Final = {"navigation": "cyan", "extraction": "green", "signal": "yellow", "status": "blue", "malformed": "red"}
+#: What colour each type has.
+TYPE_COLORS: Final = {
+    "navigation": "cyan",
+    "extraction": "green",
+    "signal": "yellow",
+    "status": "blue",
+    "malformed": "red",
+}
 _STATE_COLORS: Final = {"completed": "green", "failed": "red", "cancelled": "yellow"}
 _TIME_WIDTH: Final = len("2026-01-01 12:00:00.000")
 _TYPE_WIDTH: Final = len("navigation")
@@ -72,7 +79,7 @@ def _json(value: Any) -> str:  # noqa: ANN401
 
 
 def _colored_kind(kind: str) -> str:
-    return click.style(kind, fg=_COLORS.get(kind.strip()))
+    return click.style(kind, fg=TYPE_COLORS.get(kind.strip()))
 
 
 def _colored_body(body: str, kind: str, payload: Any) -> str:  # noqa: ANN401

@@ -1,42 +1,40 @@
-"""Streams of a server, read over HTTP: catch-up, then long-poll. The standard library's client is enough for that."""
+"""Streams of a server, read over HTTP: catch-up, then long-poll."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode, urlsplit
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from urllib.parse import quote
 
 import click
 import msgspec
 
 from streamhub.catalog import Entry  # noqa: TC001 - msgspec reads it
 from streamhub.cli.pause import pause
-from streamhub.errors import (
-    ConfigError,
-    InvalidRequestError,
-    OffsetAheadError,
-    OffsetGoneError,
-    StreamhubError,
-    StreamNotFoundError,
-)
-from streamhub.offset import BEGINNING, NOW, ZERO
+from streamhub.cli.server import Server, UnavailableError
+from streamhub.cli.suggest import no_such_stream
+from streamhub.errors import InvalidRequestError, OffsetAheadError, StreamhubError, StreamNotFoundError
+from streamhub.offset import BEGINNING, NOW, ZERO, Offset, parse_offset
+from streamhub.seek import FROM_BEGINNING, Start
 from streamhub.stream_id import check_stream_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from streamhub.seek import Start
+    from streamhub.cli.query import Query
 
-#: Seconds without a byte after which a server is given up; it answers a long-poll sooner.
-_TIMEOUT: Final = 60.0
+    _Words = dict[str, str | list[str]]
+
+_T = TypeVar("_T")
+
 #: Seconds between attempts to reach a server that was lost: twice as long each time, and not in step with others.
 _FIRST_RETRY: Final = 0.25
 _LAST_RETRY: Final = 10.0
-_NETWORK_ERRORS: Final = (OSError, http.client.HTTPException)
+#: As long a page of the list as there is.
+_LIST: Final = {"limit": "1000"}
 
 
 class _ListPage(msgspec.Struct):
@@ -45,144 +43,155 @@ class _ListPage(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
+class _Page:
+    """An answer with lines; see :class:`streamhub.cli.source.Piece`."""
 
-
-class _UnavailableError(StreamhubError):
-    """The server cannot be reached, or cannot answer just now."""
+    lines: Sequence[bytes]
+    next: Offset
+    up_to_date: bool
+    closed: bool
 
 
 class RemoteSource:
-    """A server's streams.
+    """A server's streams."""
 
-    Raises:
-        ConfigError: the URL is none.
-    """
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
-    def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"URL {url[:200]!r} names no server: {error}") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ConfigError(f"URL {url[:200]!r} names no server: write it like http://127.0.0.1:8765")
-        self._url = url.rstrip("/")
-        self._path = parts.path.rstrip("/")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, port, timeout=_TIMEOUT)
+    def again(self) -> Self:
+        """The same streams for another thread."""
+        return type(self)(self._server.again())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._server.close()
 
     def entries(self) -> Iterator[Entry]:
         """The streams there are, newest activity first."""
-        query = {"limit": "1000"}
-        with closing(self._connection):
-            while True:
-                answer = self._get("/v1/streams", query)
-                try:
-                    page = msgspec.json.decode(answer.body, type=_ListPage)
-                except msgspec.DecodeError as error:
-                    raise StreamhubError(f"{self._url} is no streamhub server: {error}") from None
-                yield from page.streams
-                if page.next is None:
-                    return
-                query["after"] = page.next
+        words: _Words = {**_LIST}
+        while True:
+            page = self._decode(self._server.get("/v1/streams", words).body, _ListPage)
+            yield from page.streams
+            if page.next is None:
+                return
+            words["after"] = page.next
 
-    def read(self, stream: str, start: Start) -> Iterator[Sequence[bytes]]:
-        """The lines from a place to the tail; see :class:`Source`."""
-        query = _query(start)
-        with closing(self._connection):
-            while True:
-                answer = self._lines(stream, query)
-                yield answer.body.split(b"\n")[:-1]
-                if "Stream-Up-To-Date" in answer.headers:
-                    return
-                query = {"offset": answer.headers["Stream-Next-Offset"]}
+    def ids(self) -> Collection[str]:
+        """The ids of the streams there are, in no order."""
+        return {entry.id for entry in self.entries()}
 
-    def follow(self, stream: str, start: Start, *, wait: bool) -> Iterator[Sequence[bytes]]:
-        """The lines from a place on, until the stream is closed; see :class:`Source`."""
-        begin = {**_query(start), **({"wait": "1"} if wait else {})}
-        with closing(self._connection):
-            answer = self._lines(stream, begin)
-            while True:
-                yield answer.body.split(b"\n")[:-1]
-                if "Stream-Closed" in answer.headers:
-                    return
-                offset = answer.headers["Stream-Next-Offset"]
-                # Until the stream is there, the place is still to be found.
-                query = begin if wait and offset == str(ZERO) else {"offset": offset}
-                if "Stream-Up-To-Date" in answer.headers:
-                    query = {**query, "live": "long-poll"}
-                answer = self._lines_whatever_happens(stream, query)
+    def size(self, stream: str) -> int:
+        """How many bytes of complete lines a stream has now; see :class:`Source`."""
+        with self._suggesting(stream):
+            answer = self._server.head(_path(stream), {})
+        return parse_offset(answer.headers.get("Stream-Next-Offset", str(ZERO))).byte
 
-    def _lines_whatever_happens(self, stream: str, query: dict[str, str]) -> _Answer:
+    def read(self, stream: str, query: Query) -> Iterator[_Page]:
+        """The lines that are wanted, as far as they are there now; see :class:`Source`."""
+        if query.until is not None and query.start.tail is not None:
+            # A server counts from the tail only.
+            whole = self.read(stream, replace(query, start=FROM_BEGINNING))
+            return _last(whole, query.start.tail)
+        return self._read(stream, query)
+
+    def _read(self, stream: str, query: Query) -> Iterator[_Page]:
+        filters = _filters(query)
+        words = {**_start(query.start), **filters}
+        while True:
+            page = self._page(stream, words)
+            kept = query.kept(page.lines)
+            if kept < len(page.lines):
+                yield replace(page, lines=page.lines[:kept], next=self._place(stream, words, kept, page))
+                return
+            yield page
+            if page.up_to_date:
+                return
+            words = {**filters, "offset": str(page.next)}
+
+    def _place(self, stream: str, words: _Words, number: int, page: _Page) -> Offset:
+        """Where line ``number`` of a page begins: it is a whole event, so its length in the file is its own."""
+        after = self._page(stream, {**words, "limit": str(number + 1)}).next
+        return after._replace(byte=after.byte - len(page.lines[number]) - 1)
+
+    def follow(self, stream: str, query: Query, *, wait: bool) -> Iterator[_Page]:
+        """The lines that are wanted, until the stream is closed; see :class:`Source`."""
+        filters = _filters(query)
+        begin: _Words = {**_start(query.start), **filters, **({"wait": "1"} if wait else {})}
+        page = self._page(stream, begin)
+        while True:
+            yield page
+            if page.closed:
+                return
+            # Until the stream is there, the place is still to be found.
+            words = begin if wait and page.next == ZERO else {**filters, "offset": str(page.next)}
+            if page.up_to_date:
+                words = {**words, "live": "long-poll"}
+            page = self._page_whatever_happens(stream, words)
+
+    def summary(self, stream: str, query: Query, buckets: int, at: Callable[[int], None]) -> dict[str, Any]:
+        """A stream's shape over time; see :class:`Source`."""
+        del at  # it is the server that counts
+        words: _Words = {"buckets": str(buckets)}
+        for name, time in (("since", query.start.since), ("until", query.until)):
+            if time is not None:
+                words[name] = time.isoformat()
+        with self._suggesting(stream):
+            return self._decode(self._server.get(f"{_path(stream)}/summary", words).body, dict[str, Any])
+
+    def _page_whatever_happens(self, stream: str, words: _Words) -> _Page:
         """Ask again and again while the server is away: it comes back, and offsets mean the same then."""
         seconds = _FIRST_RETRY
         while True:
             try:
-                answer = self._lines(stream, query)
-            except (_UnavailableError, OffsetAheadError) as error:
+                page = self._page(stream, words)
+            except (UnavailableError, OffsetAheadError) as error:
                 if seconds == _FIRST_RETRY:
                     click.echo(f"streamhub: {error}: trying again", err=True)
                 pause(random.uniform(seconds / 2, seconds))  # noqa: S311 - not for secrets
                 seconds = min(2 * seconds, _LAST_RETRY)
+            except StreamNotFoundError:
+                raise StreamNotFoundError(f"stream {stream!r} was deleted") from None
             else:
-                return answer
+                return page
 
-    def _lines(self, stream: str, query: dict[str, str]) -> _Answer:
-        path = f"/v1/stream/{quote(check_stream_id(stream))}"
-        answer = self._get(path, query, {"Accept": "application/x-ndjson"})
-        if "Stream-Next-Offset" not in answer.headers:
-            raise StreamhubError(f"{self._url} is no streamhub server: its answer names no offset")
-        return answer
+    def _page(self, stream: str, words: _Words) -> _Page:
+        with self._suggesting(stream):
+            answer = self._server.get(_path(stream), words, {"Accept": "application/x-ndjson"})
+        headers = answer.headers
+        if "Stream-Next-Offset" not in headers:
+            raise StreamhubError(f"{self._server.url} is no streamhub server: its answer names no offset")
+        return _Page(
+            answer.body.split(b"\n")[:-1],
+            parse_offset(headers["Stream-Next-Offset"]),
+            up_to_date="Stream-Up-To-Date" in headers,
+            closed="Stream-Closed" in headers,
+        )
 
-    def _get(self, path: str, query: dict[str, str], headers: dict[str, str] | None = None) -> _Answer:
+    def _decode(self, body: bytes, kind: type[_T]) -> _T:
         try:
-            answer = self._ask(f"{self._path}{path}?{urlencode(query)}", headers or {})
-        except _NETWORK_ERRORS as error:
-            self._connection.close()
-            reason = str(error) or type(error).__name__
-            raise _UnavailableError(f"cannot reach {self._url}: {reason}") from error
-        if answer.status >= 300:
-            raise self._refusal(answer)
-        return answer
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.DecodeError as error:
+            raise StreamhubError(f"{self._server.url} is no streamhub server: {error}") from None
 
-    def _ask(self, target: str, headers: dict[str, str]) -> _Answer:
-        reused = self._connection.sock is not None
+    @contextmanager
+    def _suggesting(self, stream: str) -> Iterator[None]:
+        """Say of a stream that is not there which others are, as far as that can be had."""
         try:
-            response = self._response(target, headers)
-        except (ConnectionError, http.client.BadStatusLine):
-            self._connection.close()
-            if not reused:
-                raise
-            response = self._response(target, headers)  # the server had let go of the idle connection
-        return _Answer(response.status, response.headers, response.read())
-
-    def _response(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        self._connection.request("GET", target, headers=headers)
-        pause(_TIMEOUT, until=self._connection.sock)
-        return self._connection.getresponse()
-
-    def _refusal(self, answer: _Answer) -> StreamhubError:
-        """The error that an answer stands for."""
-        detail = _detail(answer.body) or f"{self._url} answered {answer.status}"
-        match answer.status:
-            case 400:
-                return InvalidRequestError(detail)
-            case 404:
-                return StreamNotFoundError(detail)
-            case 410:
-                return OffsetGoneError(detail, earliest=answer.headers.get("Stream-Earliest-Offset", ""))
-            case 503 if "Retry-After" in answer.headers:
-                return OffsetAheadError(detail)
-            case status if status >= 500:
-                return _UnavailableError(detail)
-        return StreamhubError(detail)
+            yield
+        except StreamNotFoundError:
+            known: list[str] = []
+            with suppress(StreamhubError):
+                known = [
+                    entry.id for entry in self._decode(self._server.get("/v1/streams", _LIST).body, _ListPage).streams
+                ]
+            raise no_such_stream(stream, self._server.url, known) from None
 
 
-def _query(start: Start) -> dict[str, str]:
+def _path(stream: str) -> str:
+    return f"/v1/stream/{quote(check_stream_id(stream))}"
+
+
+def _start(start: Start) -> _Words:
     if start.now:
         return {"offset": NOW}
     if start.tail is not None:
@@ -192,11 +201,20 @@ def _query(start: Start) -> dict[str, str]:
     return {"offset": BEGINNING if start.offset is None else str(start.offset)}
 
 
-def _detail(body: bytes) -> str:
-    """What a problem's body says; nothing when it is none."""
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        return ""
-    detail = problem.get("detail") if isinstance(problem, dict) else None
-    return detail if isinstance(detail, str) else ""
+def _filters(query: Query) -> _Words:
+    if query.raw:
+        raise InvalidRequestError("output 'raw' is the file's own bytes, which a server does not give: use json")
+    words: _Words = {}
+    if query.wanted.event_types:
+        words["event_type"] = sorted(query.wanted.event_types)
+    if query.wanted.contains:
+        words["contains"] = query.wanted.contains
+    return words
+
+
+def _last(pages: Iterator[_Page], count: int) -> Iterator[_Page]:
+    """One page of the last ``count`` lines of them all."""
+    kept: deque[bytes] = deque(maxlen=count)
+    for page in pages:
+        kept.extend(page.lines)
+    yield replace(page, lines=list(kept))

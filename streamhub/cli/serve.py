@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamhub.cli.help import command
 from streamhub.cli.options import (
     check_directory,
     config_option,
@@ -45,7 +46,7 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     return setting(flag, type=duration, default=duration_text(default), help=text)
 
 
-@click.command()
+@command()
 @config_option
 @directory_option
 @host_option
@@ -75,6 +76,7 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     default="",
     metavar="KEY",
     show_default=False,
+    hide_input=True,
     help="Take JSON Web Tokens: a public key (RS256, EdDSA) or a secret (HS256), or the file that holds it.",
 )
 @setting("--tls-cert", default="", metavar="FILE", show_default=False, help="Speak TLS: the certificate and its chain.")
@@ -102,9 +104,15 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
 @setting("--no-auth", is_flag=True, help="Let everybody read who can reach --host.")
 @click.pass_context
 def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # noqa: ANN401
-    """Serve a folder of streams, read-only, until SIGINT or SIGTERM.
+    r"""Serve a folder of streams, read-only.
 
-    Prints the server's URL once it listens. Tokens may also stand in STREAMHUB_TOKEN, as in the file.
+    \b
+      streamhub serve
+      streamhub serve --dir /srv/streams --port 9000
+      streamhub serve --host 0.0.0.0 --allow-host streams.example --token-file tokens
+
+    Prints the server's URL once it listens, and runs until SIGINT or SIGTERM. Tokens may also stand in
+    STREAMHUB_TOKEN, as in the file.
     """
     config = Config(**settings, tokens=hashed(os.environ.get("STREAMHUB_TOKEN", "")))
     _check_access(config, no_auth=no_auth)

@@ -2,83 +2,78 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from streamhub.cli.codes import Complaints
+from streamhub.cli.help import command
 from streamhub.cli.options import config_option, source_options
-from streamhub.cli.pretty import pretty
-from streamhub.cli.text import in_color, on_terminal, printable_json
-from streamhub.errors import InvalidRequestError
-from streamhub.seek import FROM_BEGINNING, Start, parse_count, parse_start
+from streamhub.cli.output import output_options
+from streamhub.cli.query import lines_option, parse_query, range_options
+from streamhub.cli.selection import check_some, fitting, match_option, selected, streams_argument
+from streamhub.cli.together import Together
+from streamhub.seek import FROM_BEGINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
+    from streamhub.cli.output import Printer
     from streamhub.cli.source import Source
 
 #: As of ``tail`` and ``journalctl -f``.
 _LINES = "10"
 
 
-def _count(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    if text not in {None, "all"}:
-        try:
-            parse_count("lines", text or "")
-        except InvalidRequestError as error:
-            raise click.BadParameter(f"{error}, or all", ctx, param) from None
-    return text
-
-
-@click.command()
+@command()
 @config_option
 @source_options
-@click.argument("stream")
+@streams_argument("STREAM...")
+@match_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is appended, until the stream is closed.")
 @click.option("--wait", is_flag=True, help="With -f: the stream may not be there yet.")
-@click.option("-n", "--lines", metavar="N", callback=_count, help=f"The last N events, or all.  [default: {_LINES}]")
-@click.option("--offset", metavar="OFFSET", help="From an offset on; -1 is the beginning, now the tail.")
-@click.option("--since", metavar="TIME", help="From the first event at or after an ISO 8601 time on.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["json", "pretty"]),
-    help="json: the lines as they are; pretty: for people.  [default: pretty on a terminal, else json]",
-)
-def tail(stream: str, source: Source, output: str | None, *, follow: bool, wait: bool, **place: str | None) -> None:
-    """Print the last events of STREAM, from a folder or from a server.
+@lines_option(_LINES)
+@range_options
+@output_options(cursor=True)
+@click.pass_context
+def tail(
+    ctx: click.Context,
+    /,
+    *,
+    streams: tuple[str, ...],
+    match: tuple[str, ...],
+    source: Source,
+    printer: Printer,
+    follow: bool,
+    wait: bool,
+    **place: str | None,
+) -> None:
+    r"""Print the last events of streams, and follow them.
 
-    The time is UTC. With -f it ends when the stream is closed. The stream's lines go to stdout, all else to stderr.
+    \b
+      streamhub tail -f m-42                     the last 10, then what comes
+      streamhub tail -f --match 'team-*'         of several, and of those that appear
+      streamhub tail -n 5 --until 2026-01-31T12:00:00Z m-42
+      streamhub tail -f --url https://streams.example m-42
+
+    Times are UTC. A STREAM may be id@offset. With -f it ends when the streams are closed.
     """
     if wait and not follow:
-        raise click.UsageError("--wait waits for a stream to follow: give -f too")
-    start = _start(**place)
-    pieces = source.follow(stream, start, wait=wait) if follow else source.read(stream, start)
-    _show(pieces, _formatter(output))
-
-
-def _start(lines: str | None, offset: str | None, since: str | None) -> Start:
-    if lines is None and offset is None and since is None:
-        lines = _LINES
-    if lines == "all" and offset is None and since is None:
-        return FROM_BEGINNING
-    return parse_start(offset, lines, since)
-
-
-def _formatter(output: str | None) -> Callable[[bytes], bytes]:
-    if output == "pretty" or (output is None and on_terminal()):
-        color = in_color()
-        return lambda line: pretty(line, color=color).encode(errors="backslashreplace")
-    if on_terminal():
-        return lambda line: printable_json(line.decode(errors="replace")).encode(errors="backslashreplace")
-    return bytes
-
-
-def _show(pieces: Iterable[Sequence[bytes]], form: Callable[[bytes], bytes]) -> None:
-    stdout = sys.stdout.buffer
-    for lines in pieces:
-        data = memoryview(b"".join([form(line) + b"\n" for line in lines]))
-        while data:
-            data = data[stdout.write(data) :]  # with PYTHONUNBUFFERED there is no buffer that would write it all
-        stdout.flush()
+        raise click.UsageError("--wait waits for a stream to follow: give -f too", ctx)
+    if follow and place["until"] is not None:
+        raise click.UsageError("--until says where to stop, and -f that it goes on: give one of them", ctx)
+    query = replace(parse_query(**place, default_lines=_LINES), raw=printer.raw)
+    subjects = selected(ctx, source, streams, match)
+    printer.several = len(subjects) > 1 or bool(match)
+    wanted = [(subject.stream, subject.of(query)) for subject in subjects]
+    complaints = Complaints()
+    if follow and printer.several:
+        look = (lambda: fitting(source, match)) if match else None
+        together = Together(source, complaints.add, wait=wait, look=look)
+        for stream, piece in together.follow(wanted, replace(query, start=FROM_BEGINNING)):
+            printer.print(stream, piece)
+    else:
+        check_some(subjects, match)
+        for stream, one in wanted:
+            with complaints.apart():
+                printer.show(stream, source.follow(stream, one, wait=wait) if follow else source.read(stream, one))
+    ctx.exit(complaints.code)

@@ -41,6 +41,13 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def in_color() -> bool:
-    """Whether to colour stdout: a terminal that knows colours, and nobody said ``NO_COLOR`` (no-color.org)."""
+def in_color(choice: str = "auto") -> bool:
+    """Whether to colour stdout.
+
+    Args:
+        choice: ``always``, ``never``, or ``auto``: on a terminal that knows colours, unless somebody said ``NO_COLOR``
+            (no-color.org).
+    """
+    if choice != "auto":
+        return choice == "always"
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

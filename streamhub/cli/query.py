@@ -1,0 +1,155 @@
+"""What is wanted of a stream: from where, up to when, which of its lines, and in what shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from streamhub.errors import InvalidRequestError
+from streamhub.filters import EVERYTHING, Filter, parse_time, time_of
+from streamhub.offset import Offset, parse_offset
+from streamhub.seek import FROM_BEGINNING, Start, parse_count, parse_start
+from streamhub.stream_id import check_stream_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+_TICK: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is wanted of a stream.
+
+    Attributes:
+        start: where to begin.
+        until: the reading ends before the first line after this time; None: it goes on to the tail.
+        wanted: which of the lines.
+        raw: the file's own bytes, of what is no event too, in the place of its stand-in.
+    """
+
+    start: Start = FROM_BEGINNING
+    until: datetime | None = None
+    wanted: Filter = EVERYTHING
+    raw: bool = False
+
+    @property
+    def beyond(self) -> datetime | None:
+        """The earliest time that is past ``until``; None when there is none."""
+        try:
+            return None if self.until is None else self.until + _TICK
+        except OverflowError:
+            return None
+
+    def kept(self, lines: Sequence[bytes]) -> int:
+        """How many of the lines come before the first one after ``until``; those without a time are not after it."""
+        if self.until is None or not _is_after(next(filter(None, map(time_of, reversed(lines))), None), self.until):
+            return len(lines)
+        return next(number for number, line in enumerate(lines) if _is_after(time_of(line), self.until))
+
+
+def _is_after(time: datetime | None, until: datetime) -> bool:
+    return time is not None and time > until
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A stream as it is named on the command line: its id, and after an ``@`` an offset in it.
+
+    Attributes:
+        stream: the id.
+        offset: where to begin in it; None: where the flags say.
+    """
+
+    stream: str
+    offset: Offset | None = None
+
+    def of(self, query: Query) -> Query:
+        """What is wanted of this stream."""
+        return query if self.offset is None else replace(query, start=Start(offset=self.offset))
+
+
+def parse_subject(text: str) -> Subject:
+    """Read ``id`` or ``id@offset``.
+
+    Raises:
+        InvalidRequestError: either is malformed.
+    """
+    stream, at, offset = text.partition("@")
+    return Subject(check_stream_id(stream), parse_offset(offset) if at else None)
+
+
+def parse_query(
+    *,
+    lines: str | None = None,
+    offset: str | None = None,
+    after_cursor: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    default_lines: str | None = None,
+) -> Query:
+    """Read what the flags say.
+
+    Args:
+        lines: the last so many lines, or ``all``.
+        offset: a token, ``-1`` or ``now``.
+        after_cursor: the same under the name it has where a cursor is printed.
+        since: an ISO 8601 time.
+        until: the same.
+        default_lines: what ``lines`` is when nothing says where to begin.
+
+    Raises:
+        InvalidRequestError: one of them is malformed, or two contradict each other.
+    """
+    if offset is not None and after_cursor is not None:
+        raise InvalidRequestError(
+            f"offset={offset[:64]!r} and after-cursor={after_cursor[:64]!r} contradict each other: give one of them"
+        )
+    offset = after_cursor if offset is None else offset
+    if lines is None and offset is None and since is None:
+        lines = default_lines
+    if lines == "all" and offset is None and since is None:
+        lines = None
+    query = Query(parse_start(offset, lines, since), None if until is None else parse_time(until))
+    if query.until is not None and query.start.since is not None and query.start.since > query.until:
+        raise InvalidRequestError(f"since={since!r} is after until={until!r}: give the earlier time to since")
+    return query
+
+
+def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """For click: that it is a number, or ``all``."""
+    if text not in {None, "all"}:
+        try:
+            parse_count("lines", text or "")
+        except InvalidRequestError as error:
+            raise click.BadParameter(f"{error}, or all", ctx, param) from None
+    return text
+
+
+_RANGE: Final = (
+    click.option("--until", metavar="TIME", help="Up to the last event at or before this time."),
+    click.option("--since", metavar="TIME", help="From the first event at or after this time (ISO 8601)."),
+    click.option("--after-cursor", metavar="OFFSET", help="The same, for what --show-cursor printed."),
+    click.option("--offset", metavar="OFFSET", help="From an offset on; -1 is the beginning, now the tail."),
+)
+
+
+def range_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that say which part of a stream: ``parse_query()`` reads them."""
+    for option in _RANGE:
+        command = option(command)
+    return command
+
+
+def lines_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The flag ``-n``."""
+    return click.option(
+        *("-n", "--lines"),
+        metavar="N",
+        callback=check_lines,
+        help=f"The last N events, or all.  [default: {default}]",
+    )
