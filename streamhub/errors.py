@@ -9,6 +9,8 @@
     │   ├── InvalidOffsetError
     │   └── InvalidEventError
     ├── UnauthorizedError      no token, or one that is not good        (exit 1, HTTP 401)
+    ├── ForbiddenError         a server lets this client read nothing   (exit 1, HTTP 403; clients only)
+    ├── UnavailableError       a server is away, or cannot answer now   (exit 1, HTTP 5xx, 429; clients only)
     ├── CapacityError          all connections that may be are there    (exit 1, HTTP 503)
     │   └── AddressLimitError  all that one address may have            (exit 1, HTTP 429)
     ├── StreamNotFoundError    no such stream                           (exit 3, HTTP 404)
@@ -58,6 +60,22 @@ class UnauthorizedError(StreamhubError):
     def __init__(self, message: str, *, given: bool = False) -> None:
         super().__init__(message)
         self.given = given
+
+
+class ForbiddenError(StreamhubError):
+    """The server does not read streams to this client: it does not know the name it was called by, most often."""
+
+
+class UnavailableError(StreamhubError):
+    """A server cannot be reached, or cannot answer just now.
+
+    Attributes:
+        retry_after: for how many seconds it asked to be left alone; None when it did not.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CapacityError(StreamhubError):

@@ -48,7 +48,7 @@ LAYERS = {
         "errors names schema lines stream survey tailer trust hub",
         "aiofiles aiohttp msgspec multidict prometheus_client",
     ),
-    "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec"),
+    "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec yarl"),
     # The public names. It loads only what is light, so that `import streamhub` costs a mission nothing.
     "package": Layer("streamhub", "errors names schema emitter"),
     "demo": Layer("demo demo.*", "package errors names schema emitter web", "aiohttp"),

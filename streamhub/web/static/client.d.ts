@@ -103,22 +103,32 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
+export interface ListOptions {
+  limit?: number;
+  /** The `next` of the page before. */
+  after?: string | null;
+  /** Only streams whose id begins so. */
+  prefix?: string;
+  missionId?: string;
+  signal?: AbortSignal;
+}
+
+/** The global `WebSocket`, or one that is made like it: that of the package `ws`. */
+export type SocketClass = new (url: string, protocols?: string[]) => unknown;
+
 /** Reads streams from one server. */
 export class Client {
   /**
    * @param base the server's URL; the page's own by default
-   * @param options `token`: a bearer token
+   * @param options `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones
    */
-  constructor(base?: string | URL, options?: { token?: string | null; fetch?: typeof fetch });
+  constructor(
+    base?: string | URL,
+    options?: { token?: string | null; fetch?: typeof fetch; WebSocket?: SocketClass },
+  );
 
   /** A page of the list of streams, newest activity first. */
-  streams(options?: {
-    limit?: number;
-    after?: string | null;
-    prefix?: string;
-    missionId?: string;
-    signal?: AbortSignal;
-  }): Promise<{ streams: StreamEntry[]; next: string | null }>;
+  streams(options?: ListOptions): Promise<{ streams: StreamEntry[]; next: string | null }>;
 
   /** Where a stream stands. An offset is checked on the way: 400 or 410. */
   head(id: string, options?: { offset?: Offset; signal?: AbortSignal }): Promise<{ tail: Offset; closed: boolean }>;
@@ -170,8 +180,11 @@ export interface FollowerEvents {
   open: CustomEvent<{ stream: string; offset: Offset; tail: Offset; closed: boolean }>;
   events: CustomEvent<{ stream: string; lines: Line[]; from: Offset; next: Offset; upToDate: boolean }>;
   end: CustomEvent<{ stream: string; next: Offset }>;
-  /** The file was cut, replaced or (`earliest` null) deleted: no more of it comes. */
-  reset: CustomEvent<{ stream: string; earliest: Offset | null }>;
+  /**
+   * The file was cut, replaced or (`earliest` null) deleted: no more of it comes. `missed`: that was found out only on
+   * coming back, so that there may have been events in between that nobody can have.
+   */
+  reset: CustomEvent<{ stream: string; earliest: Offset | null; missed: boolean }>;
   /** There is no such stream (yet); it is waited for. */
   missing: CustomEvent<{ stream: string }>;
   state: CustomEvent<FollowerState>;

@@ -1,16 +1,21 @@
 /**
  * A client for streamhub: reads event streams over HTTP and one multiplexed WebSocket, and never writes.
  *
- * No dependency; it runs in browsers and wherever `fetch`, `WebSocket` and `EventTarget` are global (Node 22).
- * The types are in client.d.ts. With lines.js, follower.js and query.js it is complete.
+ *     import { Client } from "http://127.0.0.1:8765/static/client.js";
+ *
+ *     const follower = new Client("http://127.0.0.1:8765").follow({ streams: ["m-42"] });
+ *     follower.addEventListener("events", ({ detail }) => detail.lines.forEach((line) => console.log(line.event)));
+ *
+ * No dependency; it runs in browsers, and in Node from 22 on. Where there is no global `WebSocket` (Node 20), one is
+ * given: that of the package `ws` will do. The types are in client.d.ts. With lines.js, follower.js and query.js it is
+ * complete: those four files can be copied into another project.
  */
 
 import { Follower } from "./follower.js";
-import { ZERO, byteOf, generationOf, placeLines, sizeInFile, toldOffset, tokenAt } from "./lines.js";
+import { Line, ZERO, byteOf, generationOf, placeLines, sizeInFile, toldOffset, tokenAt } from "./lines.js";
 import { StreamhubError, isFiltered, queryOf, refusal } from "./query.js";
 
-export { Follower, StreamhubError };
-export { Line, ZERO, byteOf, generationOf, tokenAt } from "./lines.js";
+export { Follower, Line, StreamhubError, ZERO, byteOf, generationOf, tokenAt };
 
 /** Reads streams from one server. */
 export class Client {
@@ -18,25 +23,44 @@ export class Client {
   #fetch;
   #headers;
   #token;
+  #WebSocket;
 
-  constructor(base = globalThis.location?.origin, { token = null, fetch = globalThis.fetch } = {}) {
+  /**
+   * @param {string | URL} [base] the server's URL; the page's own by default
+   * @param {{ token?: string | null, fetch?: typeof fetch, WebSocket?: import("./client.js").SocketClass }} [options]
+   *   `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones
+   */
+  constructor(
+    base = globalThis.location?.origin,
+    { token = null, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = {},
+  ) {
     this.#base = String(base).replace(/\/+$/, "");
     this.#fetch = fetch.bind(globalThis);
     this.#headers = token === null ? {} : { Authorization: `Bearer ${token}` };
     this.#token = token;
+    this.#WebSocket = WebSocket;
   }
 
-  /** A page of the list of streams, newest activity first: `{streams, next}`. */
+  /**
+   * A page of the list of streams, newest activity first: `{streams, next}`.
+   *
+   * @param {import("./client.js").ListOptions} [options]
+   */
   async streams({ limit, after, prefix, missionId, signal } = {}) {
     const query = new URLSearchParams();
-    if (limit !== undefined) query.set("limit", limit);
+    if (limit !== undefined) query.set("limit", String(limit));
     if (after) query.set("after", after);
     if (prefix) query.set("prefix", prefix);
     if (missionId) query.set("mission_id", missionId);
     return bodyOf(await this.#request("/v1/streams", query, { signal }), "json");
   }
 
-  /** Where a stream stands: `{tail, closed}`. An offset is checked on the way. */
+  /**
+   * Where a stream stands: `{tail, closed}`. An offset is checked on the way.
+   *
+   * @param {string} id
+   * @param {{ offset?: string, signal?: AbortSignal }} [options]
+   */
   async head(id, { offset, signal } = {}) {
     try {
       const response = await this.#request(pathOf(id), queryOf({ offset }), { method: "HEAD", signal });
@@ -55,6 +79,9 @@ export class Client {
    * One answer's worth of a stream: `{lines, next, upToDate, closed}`.
    *
    * With `eventTypes` or `contains` it may hold no line and yet not be the end: read on from `next` until `upToDate`.
+   *
+   * @param {string} id
+   * @param {import("./client.js").ReadOptions} [options]
    */
   async read(id, { signal, ...options } = {}) {
     const response = await this.#request(pathOf(id), queryOf(options), {
@@ -81,7 +108,12 @@ export class Client {
     };
   }
 
-  /** The offset of a line, also of one that came through a filter or stands beside empty lines. */
+  /**
+   * The offset of a line, also of one that came through a filter or stands beside empty lines.
+   *
+   * @param {Line} line
+   * @param {{ signal?: AbortSignal }} [options]
+   */
   async locate(line, { signal } = {}) {
     if (line.exact) return line.offset;
     const told = toldOffset(line);
@@ -132,10 +164,15 @@ export class Client {
     return (await this.#stands(line, token, signal)) ? token : null;
   }
 
-  /** How many events of which type, over time. */
+  /**
+   * How many events of which type, over time.
+   *
+   * @param {string} id
+   * @param {{ buckets?: number, since?: string, until?: string, signal?: AbortSignal }} [options]
+   */
   async summary(id, { buckets, since, until, signal } = {}) {
     const query = queryOf({ since, until });
-    if (buckets !== undefined) query.set("buckets", buckets);
+    if (buckets !== undefined) query.set("buckets", String(buckets));
     const response = await this.#request(`${pathOf(id)}/summary`, query, { signal });
     return bodyOf(response, "json");
   }
@@ -143,6 +180,9 @@ export class Client {
   /**
    * A stream's lines up to where it stands now, a Blob at a time: `onpart(blob, done, all)`, in bytes. Gives how many
    * bytes of the file were read.
+   *
+   * @param {string} id
+   * @param {{ onpart: (part: Blob, done: number, all: number) => void, signal?: AbortSignal }} options
    */
   async download(id, { onpart, signal }) {
     const { tail } = await this.head(id, { signal });
@@ -163,19 +203,33 @@ export class Client {
     return byteOf(next);
   }
 
-  /** Follow streams live over one socket: see `Follower`. */
+  /**
+   * Follow streams live over one socket: see `Follower`.
+   *
+   * @param {import("./client.js").FollowOptions} [options]
+   */
   follow(options) {
     return new Follower(this, options);
   }
 
-  /** The socket that follows what `query` names. */
+  /**
+   * The socket that follows what `query` names.
+   *
+   * @param {URLSearchParams} query
+   * @returns {WebSocket}
+   */
   socket(query) {
     const url = `${this.#base.replace(/^http/, "ws")}/v1/ws?${query}`;
-    if (this.#token === null) return new WebSocket(url);
+    if (this.#token === null) return /** @type {WebSocket} */ (new this.#WebSocket(url));
     const encoded = btoa(this.#token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-    return new WebSocket(url, ["streamhub.v1", `bearer.${encoded}`]);
+    return /** @type {WebSocket} */ (new this.#WebSocket(url, ["streamhub.v1", `bearer.${encoded}`]));
   }
 
+  /**
+   * @param {string} path
+   * @param {URLSearchParams} query
+   * @param {RequestInit & { headers?: Record<string, string> }} [options]
+   */
   async #request(path, query, { headers = {}, ...options } = {}) {
     const search = String(query);
     let response;

@@ -5,6 +5,8 @@ import { StreamhubError, isFiltered, queryOf } from "./query.js";
 
 /** The server answers a quiet socket every 15 s; twice that and some, and nobody is there any more. */
 const SILENCE = 40_000;
+/** Streams that are named because they are over: an address must not grow without end. */
+const MOST_OVER = 300;
 const BACKOFF = { first: 250, most: 15_000 };
 
 /**
@@ -15,7 +17,8 @@ const BACKOFF = { first: 250, most: 15_000 };
  * - `open` `{stream, offset, tail, closed}`: a stream is there
  * - `events` `{stream, lines, from, next, upToDate}`
  * - `end` `{stream, next}`: a stream is over
- * - `reset` `{stream, earliest}`: its file was cut, replaced or (`earliest` null) deleted
+ * - `reset` `{stream, earliest, missed}`: its file was cut, replaced or (`earliest` null) deleted; `missed` when that
+ *   was found out only on coming back, so that there may have been events in between that nobody can have
  * - `missing` `{stream}`: there is no such stream (yet); it is waited for
  * - `state`: `state` changed
  * - `failed` `{error}`: the server refuses, and asking again is no use
@@ -24,19 +27,25 @@ export class Follower extends EventTarget {
   #client;
   #query;
   #match;
+  /** @type {Map<string, string | null>} */
   #places = new Map();
+  /** @type {Set<string>} */
   #done = new Set();
+  /** @type {WebSocket | null} */
   #socket = null;
-  #timer = 0;
-  #watchdog = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #watchdog;
   #attempt = 0;
+  /** @type {AbortController | null} */
   #abort = null;
   #filtered;
   #restarting = false;
 
   /**
-   * @param client a Client
-   * @param options `streams`: ids, or pairs of id and offset; `match`: globs of streams that join as they appear;
+   * @param {import("./client.js").Client & { socket(query: URLSearchParams): WebSocket }} client
+   * @param {import("./client.js").FollowOptions} [options] `streams`: ids, or pairs of id and offset; `match`: globs of streams that join as they appear;
    *   `tail`: begin with the last so many lines, where no offset is given; `eventTypes`, `contains`: filters.
    */
   constructor(client, { streams = [], match = [], tail, eventTypes, contains } = {}) {
@@ -133,8 +142,8 @@ export class Follower extends EventTarget {
         await this.#client.head(id, { offset: offset ?? undefined, signal });
       } catch (error) {
         if (error.status === 404 && (offset === null || offset === ZERO)) this.#say("missing", { stream: id });
-        else if (error.status === 404) this.#reset(id, null);
-        else if (error.status === 410) this.#reset(id, error.earliest);
+        else if (error.status === 404) this.#reset(id, null, true);
+        else if (error.status === 410) this.#reset(id, error.earliest, true);
         else throw error;
       }
     }
@@ -144,6 +153,9 @@ export class Follower extends EventTarget {
     const query = new URLSearchParams(this.#query);
     for (const [id, offset] of wanted) query.append("stream", offset === null ? id : `${id}@${offset}`);
     for (const glob of this.#match) query.append("match", glob);
+    // What is over and matches would come again from its beginning: at its tail nothing does.
+    const over = this.#match.length > 0 ? [...this.#done].slice(0, MOST_OVER) : [];
+    for (const id of over) query.append("stream", `${id}@now`);
     const socket = (this.#socket = this.#client.socket(query));
     const current = () => this.#socket === socket;
     socket.onmessage = ({ data }) => current() && this.#receive(data);
@@ -168,12 +180,14 @@ export class Follower extends EventTarget {
     switch (frame.type) {
       case "open":
         for (const opened of frame.streams) {
+          if (this.#done.has(opened.stream)) continue;
           if (this.#places.get(opened.stream) == null) this.#places.set(opened.stream, opened.offset);
           this.#say("open", opened);
         }
         if (this.state.name !== "open") this.#become("open");
         break;
       case "events": {
+        if (this.#done.has(frame.stream)) break;
         const from = this.#places.get(frame.stream) ?? ZERO;
         const lines = placeLines(frame.stream, frame.texts, from, frame.next, { filtered: this.#filtered });
         this.#places.set(frame.stream, frame.next);
@@ -181,20 +195,21 @@ export class Follower extends EventTarget {
         break;
       }
       case "end":
+        if (this.#done.has(frame.stream)) break;
         this.#done.add(frame.stream);
         this.#say("end", { stream: frame.stream, next: frame.next });
         break;
       case "reset":
-        this.#reset(frame.stream, frame.earliest);
+        if (!this.#done.has(frame.stream)) this.#reset(frame.stream, frame.earliest, false);
         break;
       case "error":
         this.#fail(new StreamhubError(frame.message, { status: frame.code }));
     }
   }
 
-  #reset(stream, earliest) {
+  #reset(stream, earliest, missed) {
     this.#done.add(stream);
-    this.#say("reset", { stream, earliest });
+    this.#say("reset", { stream, earliest, missed });
   }
 
   #closed(code) {

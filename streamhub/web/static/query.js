@@ -2,6 +2,10 @@
 
 /** An answer that is not what was asked for. `status` is 0 when there was no answer at all. */
 export class StreamhubError extends Error {
+  /**
+   * @param {string} message
+   * @param {{ status?: number, earliest?: string | null, retryAfter?: number | null, cause?: unknown }} [details]
+   */
   constructor(message, { status = 0, earliest = null, retryAfter = null, cause } = {}) {
     super(message, { cause });
     this.name = "StreamhubError";
@@ -11,21 +15,29 @@ export class StreamhubError extends Error {
   }
 }
 
-/** The parameters that say where to start, and which lines. */
+/**
+ * The parameters that say where to start, and which lines.
+ *
+ * @param {import("./client.js").ReadOptions} [options]
+ */
 export function queryOf({ offset, tail, since, until, eventTypes, contains, limit, wait } = {}) {
   const query = new URLSearchParams();
   if (offset !== undefined && offset !== null) query.set("offset", offset);
-  if (tail !== undefined) query.set("tail", tail);
+  if (tail !== undefined) query.set("tail", String(tail));
   if (since !== undefined) query.set("since", since);
   if (until !== undefined) query.set("until", until);
   for (const type of eventTypes ?? []) query.append("event_type", type);
   if (contains) query.set("contains", contains);
-  if (limit !== undefined) query.set("limit", limit);
+  if (limit !== undefined) query.set("limit", String(limit));
   if (wait) query.set("wait", "1");
   return query;
 }
 
-/** What a response that is no answer comes to. */
+/**
+ * What a response that is no answer comes to.
+ *
+ * @param {Response} response
+ */
 export async function refusal(response) {
   let detail = "";
   let earliest = response.headers.get("Stream-Earliest-Offset");
@@ -44,7 +56,11 @@ export async function refusal(response) {
   });
 }
 
-/** Whether lines are left out. */
+/**
+ * Whether lines are left out.
+ *
+ * @param {import("./client.js").ReadOptions} options
+ */
 export function isFiltered({ eventTypes, contains, until }) {
   return Boolean(eventTypes?.length || contains || until !== undefined);
 }

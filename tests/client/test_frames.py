@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamhub.batch import Batch
+from streamhub.client.frames import Ended, Lines, Opened, Refused, Replaced, read_frame
+from streamhub.errors import StreamhubError
+from streamhub.offset import Offset
+from streamhub.wire import compact, events_messages
+
+NEXT = "0123abcd_0000000000000100"
+
+
+def message(**fields: Any) -> bytes:
+    """As the server writes it."""
+    return compact(fields)
+
+
+def test_what_may_be_said() -> None:
+    """Each kind of message, and nothing for a sign of life."""
+    opened = {"stream": "s", "offset": NEXT, "tail": NEXT, "closed": False}
+    assert read_frame(message(type="open", streams=[opened, {**opened, "stream": "t"}])) == [
+        Opened("s", NEXT),
+        Opened("t", NEXT),
+    ]
+    assert read_frame(message(type="heartbeat", next={"s": NEXT}, time="2026-01-01T00:00:00.000000Z")) == ()
+    assert read_frame(message(type="end", stream="s", next=NEXT)) == (Ended("s"),)
+    assert read_frame(message(type="reset", stream="s", earliest=None)) == (Replaced("s", None),)
+    assert read_frame(message(type="reset", stream="s", earliest=NEXT)) == (Replaced("s", NEXT),)
+    assert read_frame(message(type="error", code=1013, message="too many")) == (Refused(1013, "too many"),)
+
+
+@pytest.mark.parametrize("strange", [b"", b"{}", b"[]", b'{"type":"news"}', b"\xff", b'{"type":"end"}', b"[" * 100_000])
+def test_what_is_not_understood(strange: bytes) -> None:
+    """It is said in one line that this is no streamhub server's."""
+    with pytest.raises(StreamhubError, match="is not understood") as caught:
+        read_frame(strange)
+    assert "\n" not in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+SPACE = st.text(" \t\r", max_size=2)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> bytes:
+    """A JSON object on a line, as any program might write it: with white space, escapes or raw characters."""
+    value = draw(st.dictionaries(st.text(), JSON, max_size=3))
+    text = json.dumps(
+        value, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))
+    )
+    return f"{draw(SPACE)}{text}{draw(SPACE)}".encode("utf-8", "replace")
+
+
+@given(st.lists(lines(), max_size=5), st.booleans())
+def test_lines_keep_their_bytes(texts: list[bytes], at_tail: bool) -> None:
+    """Whatever white space stands in or around a line, and whatever it says: it comes byte for byte."""
+    batch = Batch("s", "0123abcd", 0, sum(len(text) + 1 for text in texts), texts)
+    (said,) = events_messages(batch, at_tail)
+    assert read_frame(said) == (Lines("s", texts, str(Offset("0123abcd", batch.end))),)

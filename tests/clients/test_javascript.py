@@ -1,0 +1,168 @@
+"""Our own JavaScript client, outside the dashboard: its types, and how it fares under a server that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.programs import Program
+from tests.conftest import ROOT
+from tests.servers import Server, ServerProcess, Stream, until
+from tests.writers import writing
+
+STATIC = ROOT / "streamhub" / "web" / "static"
+JS = ROOT / "tests" / "js"
+
+
+def following(url: str, *token: str, **options: Any) -> Program:
+    """Follow something from Node."""
+    return Program("node", str(JS / "follow.mjs"), url, json.dumps(options), *token)
+
+
+def told(program: Program, kind: str, stream: str | None = None) -> list[dict[str, Any]]:
+    """What it printed of one kind."""
+    said = [json.loads(line) for line in program.lines]
+    return [each for each in said if each["type"] == kind and stream in {None, each.get("stream")}]
+
+
+def texts(program: Program, stream: str) -> list[bytes]:
+    """The lines that it had of a stream."""
+    return [each["text"].encode() for each in told(program, "line", stream)]
+
+
+# --- what it says of itself ---
+
+
+def test_the_compiler_agrees_with_the_client(node_modules: Path) -> None:
+    """The client's own files are consistent with the types that it publishes."""
+    compiled = subprocess.run(
+        [node_modules / ".bin" / "tsc", "-p", JS / "tsconfig.json"], capture_output=True, text=True, check=False
+    )
+    assert compiled.returncode == 0, compiled.stdout
+
+
+def test_a_program_in_typescript_compiles(node_modules: Path) -> None:
+    """Who uses every part of it, strictly typed, is told of no error, but of their own."""
+    flags = (
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--target",
+        "es2022",
+        "--lib",
+        "es2022,dom",
+        "--module",
+        "nodenext",
+    )
+    compiled = subprocess.run(
+        [node_modules / ".bin" / "tsc", *flags, JS / "user.ts"], capture_output=True, text=True, check=False
+    )
+    assert compiled.returncode == 0, compiled.stdout
+
+
+def test_the_types_name_what_there_is(node_modules: Path) -> None:
+    """Each exported name, and each member of its classes, is described; nothing is described that is not there."""
+    arguments = (JS / "client-types.mjs", STATIC / "client.js", STATIC / "client.d.ts")
+    answer = subprocess.run(["node", *arguments], capture_output=True, text=True, check=True)
+    found = json.loads(answer.stdout)
+    assert found["offered"].keys() == found["said"].keys()
+    inside = {"Client": {"socket"}}  # what the follower asks the client for
+    for name in ("Client", "Follower"):
+        assert {*found["offered"][name]} - inside.get(name, set()) <= {*found["said"][name]}, name
+
+
+async def test_it_is_served_and_packed(server: Server) -> None:
+    """The server gives the module, its parts and its types, from what is installed with the package."""
+    for name in ("client.js", "follower.js", "lines.js", "query.js", "client.d.ts"):
+        status, headers, body = await server.get(f"/static/{name}")
+        assert status == 200, name
+        assert name.endswith(".d.ts") or headers["Content-Type"].startswith("text/javascript")
+        assert body == (resources.files("streamhub.web") / "static" / name).read_bytes()
+
+
+# --- what it does ---
+
+
+@pytest.mark.slow
+async def test_each_event_once_over_a_server_that_is_killed(tmp_path: Path, node_modules: Path) -> None:
+    """It comes back by itself, and has each line once, with its offset; what was over does not come again."""
+    path, go_on = tmp_path / "s.jsonl", tmp_path / "go-on"
+    go_on.touch()
+    with Stream(tmp_path, "m-over") as over:
+        lines = [over.line(0), over.final()]
+    async with ServerProcess(tmp_path) as server, writing("emit", tmp_path, "s", 200, 0.004) as mission:
+        await until(path.exists)
+        async with (
+            following(server.url, streams=["s"]) as one,
+            following(server.url, streams=["s"], match=["m-*"]) as many,
+        ):
+            for number in (signal.SIGKILL, signal.SIGTERM):
+                for program in (one, many):
+                    had = len(texts(program, "s"))
+                    await program.has(lambda: len(texts(program, "s")) > had + 20)  # noqa: B023 - awaited at once
+                await server.stop(number)
+                await server.start()
+            with Stream(tmp_path, "m-late") as late:
+                lines_late = [late.line(1), late.final()]
+            go_on.unlink()
+            assert await mission.wait() == 0
+            assert await one.ended() == 0
+            await many.has(lambda: len(told(many, "end")) >= 3)
+            assert sorted(end["stream"] for end in told(many, "end")) == ["m-late", "m-over", "s"]
+    truth = path.read_bytes().splitlines()
+    for program in (one, many):
+        assert texts(program, "s") == truth
+        assert {"open", "waiting"} <= {state["name"] for state in told(program, "state")}
+    assert texts(many, "m-over") == lines
+    assert texts(many, "m-late") == lines_late
+    places = [line["offset"] for line in told(one, "line")]
+    sizes = [len(line) + 1 for line in truth]
+    assert [int(place[9:]) for place in places] == [sum(sizes[:number]) for number in range(len(sizes))]
+    assert [state["name"] for state in told(one, "state")][-1] == "ended"
+
+
+async def test_a_replaced_file_is_told_and_when_it_was_missed(tmp_path: Path, node_modules: Path) -> None:
+    """Under the follower it is a reset; while the server was away, a reset that says that something may be missed."""
+    for name in ("live", "away"):
+        with Stream(tmp_path, name) as stream:
+            stream.line(0)
+    async with (
+        ServerProcess(tmp_path) as server,
+        following(server.url, streams=["live", "away"]) as program,
+    ):
+        await program.has(lambda: len(told(program, "line")) == 2)
+        replaced = tmp_path / "new"
+        replaced.write_bytes(b'{"new":1}\n')
+        os.replace(replaced, tmp_path / "live.jsonl")
+        await program.has(lambda: bool(told(program, "reset", "live")))
+        await server.stop(signal.SIGKILL)
+        (tmp_path / "away.jsonl").unlink()
+        await server.start()
+        await program.has(lambda: bool(told(program, "reset", "away")))
+        assert await program.ended() == 0
+    live, away = told(program, "reset")
+    assert (live["stream"], live["missed"], live["earliest"][9:]) == ("live", False, "0" * 16)
+    assert (away["stream"], away["missed"], away["earliest"]) == ("away", True, None)
+
+
+async def test_a_token_opens_the_way(tmp_path: Path, node_modules: Path) -> None:
+    """With a token it reads over HTTP and the WebSocket; without one it fails for good."""
+    with Stream(tmp_path) as stream:
+        lines = [stream.line(0), stream.final()]
+    token = "a-token-that-is-long-enough-for-anybody"
+    (tmp_path / "tokens").write_text(f"{token} s\n")
+    os.chmod(tmp_path / "tokens", 0o600)
+    async with ServerProcess(tmp_path, "--token-file", str(tmp_path / "tokens")) as server:
+        async with following(server.url, token, streams=["s"]) as program:
+            assert await program.ended() == 0
+        assert texts(program, "s") == lines
+        async with following(server.url, streams=["s"]) as refused:
+            assert await refused.ended() == 0
+        assert [failure["status"] for failure in told(refused, "failed")] == [401]
