@@ -42,6 +42,8 @@ class Connections:
         open: the connections there are.
         timing: how long it waits.
         meter: where it is counted how they end.
+        patience: seconds after which a peer is taken for gone that confirms nothing; past the stall time-out, which
+            has its own reason.
     """
 
     def __init__(self, *, stall_timeout: float, timing: Timing, meter: Meter) -> None:
@@ -49,6 +51,7 @@ class Connections:
         self.timing = timing
         self.meter = meter
         self.now = time.monotonic()
+        self.patience = stall_timeout + timing.vanished
         self._stall_timeout = stall_timeout
         self._blocked: dict[int, Connection] = {}
         self._emptied = asyncio.Event()
@@ -155,7 +158,7 @@ class Connection(asyncio.Protocol):
         self.fd: int = sock.fileno()
         self._direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
         transport.set_write_buffer_limits(high=64 * 1024)
-        _keep_alive(sock)
+        _keep_alive(sock, connections.patience)
         connections.open.add(self)
 
     @property
@@ -285,7 +288,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone: its descriptor may be somebody else's in a moment."""
-        del exc
+        if exc is not None and self._cause == "left":
+            self._cause = "lost"
         self._close_reader()
         self._ending = True
         self._rest.clear()
@@ -346,7 +350,8 @@ def taken_over(status: int) -> web.Response:
     return web.Response(status=status)
 
 
-def _keep_alive(sock: socket.socket) -> None:
+def _keep_alive(sock: socket.socket, patience: float) -> None:
+    """Have the kernel find out that a peer is gone: by probes while all is quiet, by the clock once a word is out."""
     if sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
     idle, interval, count = _KEEPALIVE
@@ -354,6 +359,8 @@ def _keep_alive(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count)
+    # While a sign of life waits to be confirmed there are no probes, and of itself the kernel tries for a quarter hour.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
 
 
 def _unsent(fd: int) -> int:
