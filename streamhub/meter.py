@@ -18,7 +18,8 @@ class Meter:
         slow: how often a client fell behind the tail, by transport.
         ended: connections by how they ended: ``closed``, ``reset``, ``stalled``, ``inbound`` and the like.
         requests: answers, by the class of their status (``2xx``).
-        refused: what was turned away, by cause: ``host``, ``origin``, ``token``, ``capacity``, ``address``, ``late``.
+        refused: what was turned away, by cause: ``host``, ``origin``, ``token``, ``capacity``, ``address``, ``late``,
+            and ``idle``, when the longest idle one made room.
         malformed: lines that came and were no events.
         lag: called with a transport and the seconds from seeing a batch to having handed it to everyone at the tail.
     """
