@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -96,11 +97,11 @@ def long_stream(path: Path) -> bytes:
 async def test_bad_clients_of_every_kind(tmp_path: Path) -> None:
     """200 that take nothing, 50 of each of twelve kinds: memory is bounded, each ends with its reason, others read."""
     long_stream(tmp_path / "long.jsonl")
-    flags = ("--stall-timeout", "2s", "--header-timeout", "2s", "--read-chunk", "256KiB")
+    flags = ("--stall-timeout", "1s", "--header-timeout", "1s", "--read-chunk", "256KiB")
     async with ServerProcess(tmp_path, *flags) as server:
         with Stream(tmp_path) as stream:
             async with healthy(server, stream) as clients:
-                calm = await clients.read(1)
+                calm = await clients.read(0.5)
                 before = memory_of(server)
                 async with bad_clients.let_loose(server.url, "long", COUNT) as told:
                     peak, since = before, len(clients.delays)
@@ -121,7 +122,65 @@ async def test_bad_clients_of_every_kind(tmp_path: Path) -> None:
     quarter = COUNT // 4
     assert ended["stalled"] == COUNT + 2 * quarter
     assert refused["late"] == 2 * quarter
-    print("FIG", calm, storm, after, (peak - before) / MIB, ended, refused)
     assert peak - before < 64 * MIB
     assert storm < max(10 * calm, 0.25)
     assert after < max(5 * calm, 0.25)
+
+
+def framed(line: bytes) -> bytes:
+    """A line as a text message of the server's."""
+    size = len(line)
+    return b"\x81" + (bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2)) + line
+
+
+async def crawl(client: Raw, seconds: float) -> bytes:
+    """Read a byte, and after a while the next; gives them."""
+    found, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        found.append(await asyncio.get_running_loop().sock_recv(client.socket, 1))
+        await asyncio.sleep(0.1)
+    return b"".join(found)
+
+
+async def read_on(client: Raw) -> bytes:
+    """Read to the end, with room for it now."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+    client._rest = b""
+    found = []
+    while not found or not found[-1].endswith(b"closed"):
+        found.append(await client.more())
+        assert found[-1], "the connection ended"
+    return b"".join(found)
+
+
+@pytest.mark.slow
+async def test_clients_that_read_a_byte_at_a_time(tmp_path: Path) -> None:
+    """200 that do cost little memory and nobody's time; none is cut, and when they read on each gets every line."""
+    with Stream(tmp_path, "long") as file:
+        file.write((padded(999) + b"\n") * 2500)
+        file.final()
+    lines = file.path.read_bytes().split(b"\n")[:-1]
+    expected = b"".join(map(framed, lines)) + b"\x88\x08\x03\xe8closed"
+    async with ServerProcess(tmp_path, "--stall-timeout", "2m") as server, contextlib.AsyncExitStack() as stack:
+        stream = stack.enter_context(Stream(tmp_path))
+        clients = await stack.enter_async_context(healthy(server, stream))
+        calm = await clients.read(0.5)
+        before = memory_of(server)
+        slow = [await stack.enter_async_context(Raw(server.url, 4096)) for _ in range(COUNT)]
+        for raw in slow:
+            await raw.upgrade("/v1/stream/long/ws")
+        begun = [raw._rest for raw in slow]
+        crawling = asyncio.gather(*(crawl(raw, 2) for raw in slow))
+        crawled = await clients.read(2)
+        for place, found in enumerate(await crawling):
+            begun[place] += found
+        grown = memory_of(server) - before
+        assert max(map(len, begun)) < len(expected) // 100
+        for place in range(0, COUNT, 20):
+            rest = await asyncio.gather(*map(read_on, slow[place : place + 20]))
+            assert [found + more == expected for found, more in zip(begun[place:], rest, strict=False)] == [True] * 20
+        ended = await counted(server.url, "ended_connections_total")
+    assert "stalled" not in ended
+    assert "lost" not in ended
+    assert grown < 64 * MIB
+    assert crawled < max(10 * calm, 0.25)
