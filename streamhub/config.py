@@ -28,9 +28,9 @@ MIB: Final = 1024 * KIB
 SETTINGS: Final = frozenset(
     {
         *("access-log", "allow-host", "allow-origin", "compress", "dir", "header-timeout", "host", "inbound"),
-        *("jwt-key", "log-format", "max-connections", "max-connections-per-address", "max-line", "max-streams"),
-        *("no-auth", "poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout", "tls-cert", "tls-key"),
-        *("token-file", "workers"),
+        *("jwt-key", "log-format", "max-buffered", "max-connections", "max-connections-per-address", "max-line"),
+        *("max-streams", "no-auth", "poll-ceiling", "poll-floor", "port", "read-chunk", "stall-timeout", "tls-cert"),
+        *("tls-key", "token-file", "workers"),
     }
 )
 
@@ -72,6 +72,7 @@ class Config:
         tls_key: a file with its private key, unless that is in the same file.
         max_connections: live connections, at most: sockets, event streams and long-polls.
         max_connections_per_address: of these, the most that one address may have; 0: all of them.
+        max_buffered: bytes that may wait for slow clients, in all, before no further question is answered.
         header_timeout: seconds that a client may take to send the head of its first request.
         max_streams: streams on one multiplexed WebSocket, at most.
         log_format: how the log is written: as text, or as JSON objects.
@@ -98,6 +99,7 @@ class Config:
     tls_key: str = ""
     max_connections: int = 10_000
     max_connections_per_address: int = 0
+    max_buffered: int = 256 * MIB
     header_timeout: float = 10.0
     max_streams: int = 10_000
     log_format: Literal["text", "json"] = "text"
@@ -119,6 +121,7 @@ class Config:
             ("poll-ceiling", self.poll_ceiling, self.poll_floor, 60),
             ("max-connections", self.max_connections, 1, 1_000_000),
             ("max-connections-per-address", self.max_connections_per_address, 0, 1_000_000),
+            ("max-buffered", self.max_buffered, 1 * MIB, 1024 * 1024 * MIB),
             ("header-timeout", self.header_timeout, 0.1, 3600),
             ("max-streams", self.max_streams, 1, 1_000_000),
         ):

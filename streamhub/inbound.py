@@ -134,7 +134,7 @@ class Inbound:
         if len(masked) < 4 + size:
             return 0
         mask, payload = masked[:4], masked[4:]
-        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        payload = _unmasked(mask, payload)
         if opcode == _PING:
             events.append(Ping(payload))
         elif opcode == _CLOSE:
@@ -145,6 +145,13 @@ class Inbound:
         self._done = True
         events.append(event)
         return 0
+
+
+def _unmasked(mask: bytes, payload: bytes) -> bytes:
+    """At once and not byte by byte: whoever floods with pings has each of them unmasked."""
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)
 
 
 def _closing(payload: bytes) -> Closed | Breach:

@@ -17,8 +17,8 @@ ENDS: Final = (
     *("closed", "reset", "left", "lost", "client", "stalled", "deaf"),
     *("expired", "rotated", "shutdown"),
 )
-#: Why somebody was turned away.
-REFUSALS: Final = ("host", "origin", "token", "capacity", "address", "late")
+#: Why somebody was turned away; ``idle``: the longest idle one made room.
+REFUSALS: Final = ("host", "origin", "token", "capacity", "address", "late", "idle")
 #: What reads files: the look at a stream's end, a reader that is behind, a polling request.
 SOURCES: Final = ("tail", "history", "polling")
 

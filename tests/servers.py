@@ -94,10 +94,18 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """A server in a process of its own, on a port that stays the same over restarts."""
+    """A server in a process of its own, on a port that stays the same over restarts.
 
-    def __init__(self, directory: Path, *flags: str, port: int | None = None) -> None:
+    Args:
+        directory: the folder of streams.
+        flags: further flags of ``serve``.
+        port: where it is to listen; a free one if not given.
+        descriptors: how many it may have; None: as many as this process.
+    """
+
+    def __init__(self, directory: Path, *flags: str, port: int | None = None, descriptors: int | None = None) -> None:
         self.directory = directory
+        self._limits = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
         self.port = port or free_port()
         self.flags = flags
         self.process: asyncio.subprocess.Process | None = None
@@ -109,7 +117,17 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "streamhub", "serve", "--dir", str(self.directory), "--port", str(self.port)]
+        command = [
+            *self._limits,
+            sys.executable,
+            "-m",
+            "streamhub",
+            "serve",
+            "--dir",
+            str(self.directory),
+            "--port",
+            str(self.port),
+        ]
         self.process = await asyncio.create_subprocess_exec(
             *command,
             *self.flags,

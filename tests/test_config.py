@@ -67,6 +67,7 @@ def test_frozen() -> None:
         ("poll_ceiling", 0.005, 60),
         ("max_connections", 1, 1_000_000),
         ("max_connections_per_address", 0, 1_000_000),
+        ("max_buffered", MIB, 1024 * 1024 * MIB),
         ("header_timeout", 0.1, 3600),
         ("max_streams", 1, 1_000_000),
     ],

@@ -33,6 +33,7 @@ EVERY: list[tuple[str, str | bool | list[str], dict[str, Any]]] = [
     ("tls-key", "some/key.pem", {"tls_key": "some/key.pem"}),
     ("max-connections", "100", {"max_connections": 100}),
     ("max-connections-per-address", "10", {"max_connections_per_address": 10}),
+    ("max-buffered", "64MiB", {"max_buffered": 64 * 1024 * 1024}),
     ("header-timeout", "3s", {"header_timeout": 3.0}),
     ("max-streams", "50", {"max_streams": 50}),
     ("workers", "2", {"workers": 2}),

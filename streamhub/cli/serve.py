@@ -90,6 +90,11 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
     default=Config.max_connections_per_address,
     help="Of these, the most that one address may have; 0: all.",
 )
+@_size(
+    "--max-buffered",
+    Config.max_buffered,
+    "Bytes that may wait for slow clients, in all, before further questions are refused.",
+)
 @_duration("--header-timeout", Config.header_timeout, "The time in which the head of a first request has to be there.")
 @setting("--max-streams", type=int, default=Config.max_streams, help="Streams on one multiplexed WebSocket at most.")
 @setting("--compress", is_flag=True, help="Offer to compress: less to send, more work.")

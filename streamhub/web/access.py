@@ -9,7 +9,7 @@ from aiohttp import web
 
 from streamhub.errors import AddressLimitError, CapacityError, UnauthorizedError
 from streamhub.web.credentials import authorize
-from streamhub.web.keys import CONFIG, HUB
+from streamhub.web.keys import CONFIG, HUB, LOBBY
 from streamhub.web.logs import REQUEST_ID, request_id
 from streamhub.web.problems import problem, problem_of
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What says "ok" and no more, to whoever asks.
 _OPEN_PATHS: Final = {"/healthz", "/readyz"}
+#: Where answers may be long.
+_STREAMS: Final = "/v1/"
 _LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "[::1]"}
 _EXPOSED: Final = (
     "ETag, Retry-After, Stream-Closed, Stream-Cursor, Stream-Earliest-Offset, Stream-Next-Offset, Stream-Up-To-Date, "
@@ -37,6 +39,8 @@ _ALWAYS: Final = {
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse hosts and origins that are not expected; turn errors into problem details; count answers."""
+    busy = request.app[LOBBY].busy
+    busy.add(request.protocol)
     try:
         refusal = None if request.path in _OPEN_PATHS else _refusal(request)
         response = await handler(request) if refusal is None else refusal
@@ -45,12 +49,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         cause = _cause(error)
         if cause:
             request.app[HUB].meter.refused[cause] += 1
+    finally:
+        busy.discard(request.protocol)
     request.app[HUB].meter.requests[f"{response.status // 100}xx"] += 1
     return response
 
 
 async def add_common_headers(request: web.Request, response: web.StreamResponse) -> None:
     """For every response that aiohttp sends."""
+    request.app[LOBBY].answer(response)
     for name, value in common_headers(request).items():
         response.headers.setdefault(name, value)
 
@@ -86,6 +93,7 @@ def _refusal(request: web.Request) -> web.Response | None:
 
     Raises:
         UnauthorizedError: it has no token that is good.
+        CapacityError: too much waits for slow clients.
     """
     hosts, origins = (request.headers.getall(name, []) for name in ("Host", "Origin"))
     refused = request.app[HUB].meter.refused
@@ -101,6 +109,8 @@ def _refusal(request: web.Request) -> web.Response | None:
         authorize(request)
     if request.app[HUB].draining:
         return problem(503, "the server shuts down: come back in a moment", {"Retry-After": "1"})
+    if request.path.startswith(_STREAMS):
+        request.app[LOBBY].check()
     return None
 
 

@@ -13,7 +13,8 @@ from streamhub.web.admission import Admission
 from streamhub.web.api.description import DESCRIPTION, Description, show_asyncapi, show_openapi
 from streamhub.web.connection import Connections
 from streamhub.web.dashboard import add_dashboard
-from streamhub.web.keys import ADMISSION, CONFIG, CONNECTIONS, HUB, REPEATS, TIMING, TOKENS
+from streamhub.web.keys import ADMISSION, CONFIG, CONNECTIONS, HUB, LOBBY, REPEATS, TIMING, TOKENS
+from streamhub.web.lobby import Lobby
 from streamhub.web.logs import identify
 from streamhub.web.metrics import export, show_metrics
 from streamhub.web.multiplex import multiplexed_websocket
@@ -75,7 +76,9 @@ async def _run(app: web.Application) -> AsyncIterator[None]:
     app[HUB] = Hub(config)
     app[SURVEYS] = Surveys(app[HUB].folder, config)
     app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout, timing=app[TIMING], meter=app[HUB].meter)
+    app[LOBBY] = Lobby(config, app[TIMING], app[HUB].meter, app[CONNECTIONS])
     yield
+    app[LOBBY].close()
     app[CONNECTIONS].close()
     app[SURVEYS].close()
     await app[HUB].close()

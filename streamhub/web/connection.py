@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import select
-import socket
-import struct
-import termios
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
+
+from streamhub.web.sockets import cut, unsent, watch_for_silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
 
 _C = TypeVar("_C", bound="Connection")
 
-#: TCP keepalive finds peers that vanished: idle seconds, seconds between probes, probes.
-_KEEPALIVE: Final = (60, 15, 4)
-
 
 class Connections:
     """All connections that were taken over: wakes the blocked, cuts the stalled, keeps the quiet ones alive.
@@ -42,6 +37,8 @@ class Connections:
         open: the connections there are.
         timing: how long it waits.
         meter: where it is counted how they end.
+        patience: seconds after which a peer is taken for gone that confirms nothing; past the stall time-out, which
+            has its own reason.
     """
 
     def __init__(self, *, stall_timeout: float, timing: Timing, meter: Meter) -> None:
@@ -49,6 +46,7 @@ class Connections:
         self.timing = timing
         self.meter = meter
         self.now = time.monotonic()
+        self.patience = stall_timeout + timing.vanished
         self._stall_timeout = stall_timeout
         self._blocked: dict[int, Connection] = {}
         self._emptied = asyncio.Event()
@@ -91,6 +89,11 @@ class Connections:
         """It waits no more."""
         if self._blocked.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are kept for clients that do not take them just now."""
+        return sum(connection.buffered for connection in self._blocked.values())
 
     def expire(self, connection: Connection, seconds: float, end: Callable[[], None]) -> None:
         """Have a connection ended after a while, in the way that is given."""
@@ -155,7 +158,7 @@ class Connection(asyncio.Protocol):
         self.fd: int = sock.fileno()
         self._direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
         transport.set_write_buffer_limits(high=64 * 1024)
-        _keep_alive(sock)
+        watch_for_silence(sock, connections.patience)
         connections.open.add(self)
 
     @property
@@ -167,6 +170,11 @@ class Connection(asyncio.Protocol):
     def cause(self) -> str:
         """How it ended, or would if it ended now."""
         return self._cause
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are kept for it."""
+        return sum(map(len, self._rest)) + self._transport.get_write_buffer_size()
 
     @property
     def transport_name(self) -> str:
@@ -227,7 +235,7 @@ class Connection(asyncio.Protocol):
         self._close_reader()
         self._ending = True
         self._connections.unblock(self)
-        self._transport.abort()
+        cut(self._transport)
 
     def go_away(self) -> None:
         """The server shuts down: end, so that the client comes back elsewhere."""
@@ -270,7 +278,7 @@ class Connection(asyncio.Protocol):
         taken everything, the end too, and does not hang up. Called again and again while blocked, or ending.
         """
         # The kernel turns writable in large steps: what it still holds tells whether the peer moves.
-        waiting = sum(map(len, self._rest)) + self._transport.get_write_buffer_size() + _unsent(self.fd)
+        waiting = self.buffered + unsent(self.fd)
         before, since = self._progress
         if before != waiting or not since:
             self._progress = (waiting, now)
@@ -293,7 +301,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone: its descriptor may be somebody else's in a moment."""
-        del exc
+        if exc is not None and self._cause == "left":
+            self._cause = "lost"
         self._close_reader()
         self._ending = True
         self._rest.clear()
@@ -352,21 +361,3 @@ def take_over(
 def taken_over(status: int) -> web.Response:
     """What a handler returns once its socket is another's: it tells the access log the status, and is not sent."""
     return web.Response(status=status)
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
-        return
-    idle, interval, count = _KEEPALIVE
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count)
-
-
-def _unsent(fd: int) -> int:
-    """Bytes in the kernel's buffer that the peer has not acknowledged."""
-    try:
-        return int(struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0" * 4))[0])
-    except OSError:
-        return 0

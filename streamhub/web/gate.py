@@ -1,4 +1,4 @@
-"""The time that a client may take to say what it wants.
+"""Whether there is room for a client, and the time that it may take to say what it wants.
 
 A silent connection is closed by aiohttp's own timer, after more than a minute; one that sends a byte now and then
 would have that long too. The gate stands between the transport and aiohttp's protocol (a Server is a protocol factory,
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_STATUS: Final = HTTPStatus.REQUEST_TIMEOUT
+#: How long a client that was refused may take to hear it, in seconds.
+_FAREWELL: Final = 1.0
 
 
 class Gate(asyncio.Protocol):
@@ -27,21 +28,34 @@ class Gate(asyncio.Protocol):
         inner: who it is passed on to.
         seconds: how long the head may take.
         late: called when it has taken longer.
+        admit: whether there is room for one more.
     """
 
-    __slots__ = ("_end", "_inner", "_late", "_seconds", "_timer", "_transport")
+    __slots__ = ("_admit", "_end", "_inner", "_late", "_seconds", "_timer", "_transport")
 
-    def __init__(self, inner: asyncio.Protocol, seconds: float, late: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        seconds: float,
+        late: Callable[[], None],
+        admit: Callable[[asyncio.Transport], bool],
+    ) -> None:
         self._inner = inner
         self._seconds = seconds
         self._late = late
+        self._admit = admit
         self._end = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._time_is_up)
-        self._inner.connection_made(transport)
+        if self._admit(self._transport):
+            self._inner.connection_made(transport)
+        else:
+            self._timer.cancel()
+            self._inner = asyncio.Protocol()  # hears what comes, and does nothing
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server has no descriptor left: try again in a moment")
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; with the end of the head in it, step aside first."""
@@ -71,20 +85,25 @@ class Gate(asyncio.Protocol):
 
     def _time_is_up(self) -> None:
         self._late()
-        if self._end and not self._transport.is_closing():
-            self._transport.write(_too_late(self._seconds))
+        late = f"the head of a request has to be here within {self._seconds:g} s"
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, late if self._end else "")
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """End the connection with an answer; without one, if there is nothing to answer."""
+        if detail and not self._transport.is_closing():
+            self._transport.write(_answer(status, detail))
         self._transport.close()
         # What takes no answer, and no end of TLS either, is not waited for.
-        asyncio.get_running_loop().call_later(1.0, self._transport.abort)
+        asyncio.get_running_loop().call_later(_FAREWELL, self._transport.abort)
 
 
-def _too_late(seconds: float) -> bytes:
-    detail = f"the head of a request has to be here within {seconds:g} s"
-    body = compact({"type": "about:blank", "title": _STATUS.phrase, "status": _STATUS.value, "detail": detail})
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    body = compact({"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail})
     head = (
-        f"HTTP/1.1 {_STATUS.value} {_STATUS.phrase}",
+        f"HTTP/1.1 {status.value} {status.phrase}",
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
+        *(["Retry-After: 1"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         "Connection: close",

@@ -9,6 +9,7 @@ from streamhub.hub import Hub
 from streamhub.tokens import Tokens
 from streamhub.web.admission import Admission
 from streamhub.web.connection import Connections
+from streamhub.web.lobby import Lobby
 from streamhub.web.repeats import Repeats
 from streamhub.web.timing import Timing
 
@@ -16,6 +17,7 @@ CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 TIMING: web.AppKey[Timing] = web.AppKey("timing", Timing)
 CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
+LOBBY: web.AppKey[Lobby] = web.AppKey("lobby", Lobby)
 REPEATS: web.AppKey[Repeats] = web.AppKey("repeats", Repeats)
 TOKENS: web.AppKey[Tokens] = web.AppKey("tokens", Tokens)
 ADMISSION: web.AppKey[Admission] = web.AppKey("admission", Admission)

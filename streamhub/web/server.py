@@ -13,7 +13,7 @@ from aiohttp.http import HttpProcessingError
 
 from streamhub.web.app import drain, make_app
 from streamhub.web.gate import Gate
-from streamhub.web.keys import CONFIG, HUB
+from streamhub.web.keys import CONFIG, HUB, LOBBY
 from streamhub.web.systemd import Manager
 from streamhub.web.timing import Timing
 from streamhub.web.tls import tls_context
@@ -113,14 +113,15 @@ def url_of(config: Config, port: int) -> str:
 
 async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLContext | None) -> asyncio.Server:
     """Take connections, each through a gate. A site of aiohttp's has no place for one."""
-    config, refused, make = app[CONFIG], app[HUB].meter.refused, runner.server
+    config, refused, lobby, make = app[CONFIG], app[HUB].meter.refused, app[LOBBY], runner.server
     assert make is not None
+    lobby.watch(make)
 
     def late() -> None:
         refused["late"] += 1
 
     return await asyncio.get_running_loop().create_server(
-        lambda: Gate(make(), config.header_timeout, late),
+        lambda: Gate(make(), config.header_timeout, late, lobby.enter),
         config.host,
         config.port,
         ssl=context,

@@ -15,6 +15,7 @@ class Timing:
         farewell: how long a client may take to hear the end, once it is sent.
         long_poll: a long-poll is answered after so long, come what may.
         rotation: Durable Streams over SSE ends after so long, so that caches can collapse readers.
+        vanished: a peer that has confirmed nothing of what it was sent for so long is gone, without a word.
         drain: how long clients may take to go when the server shuts down.
     """
 
@@ -23,4 +24,5 @@ class Timing:
     farewell: float = 5.0
     long_poll: float = 20.0
     rotation: float = 60.0
+    vanished: float = 120.0
     drain: float = 5.0

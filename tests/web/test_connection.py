@@ -204,6 +204,21 @@ async def test_clients_that_leave_at_the_end_keep_nobody_from_hearing_it(
     await until(lambda: it.deserted)
 
 
+@pytest.mark.parametrize("target", [WS, SSE])
+async def test_a_client_that_vanishes_without_a_word(tmp_path: Path, stream: Stream, target: str) -> None:
+    """A peer whose machine is gone confirms no sign of life: it is found out, and counted as lost; others stay."""
+    timing = replace(SILENT, heartbeat=0.1, vanished=0.2)
+    async with inside(tmp_path, timing, stall_timeout=0.2) as it, Raw(it.url) as gone, websocket(it.url, WS) as there:
+        await (gone.upgrade(target) if target == WS else gone.request(target))
+        await gone.more()
+        gone.vanish()
+        await until(lambda: it.connections.meter.ended["lost"] == 1)
+        assert len(it.connections.open) == 1
+        line = stream.line(1)
+        while (frame := await there.frame()).payload != line:
+            assert frame.opcode in {TEXT, PING}
+
+
 # --- slow clients ---------------------------------------------------------------------------------------------
 
 

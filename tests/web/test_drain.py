@@ -1,0 +1,105 @@
+"""A server that is told to stop under many clients, and what becomes of them when it is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.naive import padded
+from tests.raw import CLOSE, HANDSHAKE, TEXT, Raw, websocket
+from tests.readers import Reader
+from tests.servers import ServerProcess, Stream, until
+from tests.transports import CatchUp, DurableEventStream, LongPoll, Multiplexed, PlainEventStream
+from tests.writers import writing
+
+#: Five hundred in all, with the twenty plain sockets beside them.
+CROWD: dict[type[Reader], int] = {
+    Multiplexed: 200,
+    PlainEventStream: 160,
+    DurableEventStream: 60,
+    LongPoll: 50,
+    CatchUp: 10,
+}
+PLAIN = 20
+
+
+async def told_to_go(raw: Raw) -> int:
+    """Read lines up to the close frame, and answer that; gives its code."""
+    while (frame := await raw.frame()).opcode == TEXT:
+        pass
+    assert frame.opcode == CLOSE
+    await raw.say_close(frame.code)
+    return frame.code
+
+
+@pytest.mark.slow
+async def test_500_clients_are_sent_away_and_come_back(tmp_path: Path) -> None:
+    """SIGTERM: sockets get 1001, event streams end, it exits with 0 within 10 s; resumed, all have each event once."""
+    path, go_on = tmp_path / "s.jsonl", tmp_path / "go-on"
+    go_on.touch()
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        server = await stack.enter_async_context(ServerProcess(tmp_path))
+        mission = await stack.enter_async_context(writing("emit", tmp_path, "s", 100, 0.02))
+        await until(path.exists)
+        readers = [
+            kind(server.url, ("s",), http=http, reconnects=True) for kind, count in CROWD.items() for _ in range(count)
+        ]
+        for reader in readers:
+            await stack.enter_async_context(reader)
+        plain = [await stack.enter_async_context(websocket(server.url, "/v1/stream/s/ws")) for _ in range(PLAIN)]
+        assert len(readers) + len(plain) == 500
+        before = [reader.connections for reader in readers]
+        began = time.monotonic()
+        exit_code, codes = await asyncio.gather(server.stop(signal.SIGTERM), asyncio.gather(*map(told_to_go, plain)))
+        assert exit_code == 0
+        assert time.monotonic() - began < 10
+        assert codes == [1001] * PLAIN
+        size = path.stat().st_size
+        await until(lambda: path.stat().st_size > size + 1000)
+        await server.start()
+        await until(lambda: all(reader.connections > made for reader, made in zip(readers, before, strict=True)))
+        go_on.unlink()
+        assert await mission.wait() == 0
+        await until(lambda: all(reader.log.told for reader in readers))
+        for reader in readers:
+            reader.fail()
+    truth = path.read_bytes().split(b"\n")[:-1]
+    assert len(truth) >= 100
+    for reader in readers:
+        assert (reader.log.told, reader.log.lines == truth) == ("end", True), reader
+
+
+async def test_a_stalled_client_does_not_hold_the_shutdown(tmp_path: Path) -> None:
+    """While it is waited for others are told that the server is not ready; then it is cut, and the server is gone."""
+    with Stream(tmp_path) as stream:
+        stream.write((padded(999) + b"\n") * 8000)
+        async with (
+            ServerProcess(tmp_path) as server,
+            Raw(server.url, 4096) as socket,
+            Raw(server.url, 4096) as answer,
+            Raw(server.url) as asks,
+        ):
+            await socket.upgrade("/v1/stream/s/ws")
+            await answer.ask("/v1/stream/s")
+            await answer.head()
+            assert (await asks.request("/readyz")).status == 200
+            assert await asks.exactly(3) == b"ok\n"
+            assert server.process is not None
+            server.process.send_signal(signal.SIGTERM)
+            while (head := await asks.request("/readyz")).status == 200:
+                await asks.exactly(int(head.fields["content-length"]))
+            assert head.status == 503
+            async with Raw(server.url) as late:
+                head = await late.request("/v1/stream/s/ws", HANDSHAKE)
+                assert (head.status, head.fields["retry-after"]) == (503, "1")
+            async with asyncio.timeout(30):
+                assert await server.stop() == 0
+            with pytest.raises((ConnectionError, EOFError)):
+                await socket.frames()
