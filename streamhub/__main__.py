@@ -6,8 +6,11 @@ import importlib
 import sys
 from typing import Final
 
-#: What the extra ``server`` brings, as it is imported.
-_EXTRA: Final = {"aiofiles", "aiohttp", "click", "prometheus_client", "rich"}
+#: What the extras bring, as it is imported, and which of them does.
+_EXTRAS: Final = {
+    **dict.fromkeys(("aiofiles", "aiohttp", "click", "prometheus_client", "rich"), "server"),
+    **dict.fromkeys(("nats", "nkeys"), "relay"),
+}
 
 
 def main() -> int:
@@ -16,9 +19,9 @@ def main() -> int:
         return int(importlib.import_module("streamhub.cli.app").run())
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        if package not in _EXTRAS:
             raise
-        print(f'streamhub: {package} is not installed: pip install "streamhub[server]"', file=sys.stderr)
+        print(f'streamhub: {package} is not installed: pip install "streamhub[{_EXTRAS[package]}]"', file=sys.stderr)
         return 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.commands import command
 from tests.servers import Stream
 
-COMMANDS = ("serve", "emit", "ls", "tail", "demo")
+COMMANDS = ("serve", "emit", "ls", "tail", "demo", "relay")
 
 
 def python(script: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

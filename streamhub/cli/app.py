@@ -16,6 +16,7 @@ from streamhub.errors import (
     ConfigError,
     InvalidRequestError,
     OffsetGoneError,
+    StreamDiffersError,
     StreamhubError,
     StreamNotFoundError,
     StreamReplacedError,
@@ -31,11 +32,11 @@ INTEGRITY: Final = 4
 #: What a shell gives a program that SIGINT ended.
 INTERRUPTED: Final = 130
 
-_COMMANDS: Final = ("serve", "emit", "ls", "tail", "demo")
+_COMMANDS: Final = ("serve", "emit", "ls", "tail", "demo", "relay")
 _CODES: Final = (
     ((ConfigError, InvalidRequestError), USAGE),
     ((StreamNotFoundError,), NOT_FOUND),
-    ((OffsetGoneError, StreamReplacedError), INTEGRITY),
+    ((OffsetGoneError, StreamDiffersError, StreamReplacedError), INTEGRITY),
 )
 
 
