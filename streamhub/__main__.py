@@ -7,12 +7,12 @@ import sys
 from importlib.metadata import version
 from typing import Final
 
-#: What the extras bring, as it is imported.
+#: What the extras bring, as it is imported, and which of them does.
 _EXTRAS: Final = {
     **dict.fromkeys(
         ("aiofiles", "aiohttp", "click", "cryptography", "jwt", "multidict", "prometheus_client", "rich"), "server"
     ),
-    "nats": "relay",
+    **dict.fromkeys(("nats", "nkeys"), "relay"),
 }
 
 

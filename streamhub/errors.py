@@ -18,6 +18,7 @@
     ├── OffsetAheadError       this copy of the stream lags             (exit 1, HTTP 503)
     ├── StreamClosedError      the stream has its final status          (exit 1, HTTP none)
     ├── StreamReplacedError    the file was cut or replaced             (exit 4, HTTP 410)
+    ├── StreamDiffersError     a copy is not what its origin is         (exit 4, HTTP none)
     └── EmitError              a line could not be written (strict emitters only)
 
 A message is one line: the value, the rule it breaks, and what to do.
@@ -120,6 +121,10 @@ class StreamReplacedError(StreamhubError):
     def __init__(self, message: str, *, earliest: str) -> None:
         super().__init__(message)
         self.earliest = earliest
+
+
+class StreamDiffersError(StreamhubError):
+    """A copy of a stream holds other bytes than its origin, or lacks some that nobody has any more."""
 
 
 class EmitError(StreamhubError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.brokers import Broker
 from tests.servers import Server, served
 
 if TYPE_CHECKING:
@@ -73,4 +74,14 @@ def chromium_path() -> str:
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     """A server in this process, of a folder of its own."""
     async with served(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def broker(
+    tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str, str], str]
+) -> AsyncIterator[Broker]:
+    """A NATS server with JetStream, in a process of its own."""
+    program = require_tool("nats-server", "serves JetStream")
+    async with Broker(program, tmp_path_factory.mktemp("nats")) as running:
         yield running

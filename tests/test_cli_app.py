@@ -12,7 +12,7 @@ from tests.commands import command
 from tests.servers import Stream
 
 COMMANDS = (
-    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo"),
+    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo", "relay"),
     *("config", "healthcheck", "completion"),
 )
 

@@ -48,13 +48,14 @@ LAYERS = {
         "errors names schema lines stream survey tailer trust hub",
         "aiofiles aiohttp msgspec multidict prometheus_client",
     ),
+    "relay": Layer("relay relay.*", "errors names lines stream tailer hub", "nats prometheus_client"),
     "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec yarl"),
     # The public names. It loads only what is light, so that `import streamhub` costs a mission nothing.
     "package": Layer("streamhub", "errors names schema emitter"),
     "demo": Layer("demo demo.*", "package errors names schema emitter web", "aiohttp"),
     "cli": Layer(
         "cli cli.* __main__",
-        "package errors names schema lines emitter stream survey tailer trust hub web client demo",
+        "package errors names schema lines emitter stream survey tailer trust hub web relay client demo",
         "aiohttp click rich msgspec",
     ),
 }

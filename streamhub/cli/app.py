@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COMMANDS: Final = (
-    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo"),
+    *("serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "schema", "demo", "relay"),
     *("config", "healthcheck", "completion"),
 )
 

@@ -12,6 +12,7 @@ from streamhub.errors import (
     ConfigError,
     InvalidRequestError,
     OffsetGoneError,
+    StreamDiffersError,
     StreamhubError,
     StreamNotFoundError,
     StreamReplacedError,
@@ -31,7 +32,7 @@ INTERRUPTED: Final = 130
 _CODES: Final = (
     ((ConfigError, InvalidRequestError), USAGE),
     ((StreamNotFoundError,), NOT_FOUND),
-    ((OffsetGoneError, StreamReplacedError), INTEGRITY),
+    ((OffsetGoneError, StreamDiffersError, StreamReplacedError), INTEGRITY),
 )
 
 

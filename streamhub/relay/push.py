@@ -1,0 +1,236 @@
+"""``relay push``: follows the streams of a folder, and publishes what comes, each stream in its order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from streamhub.config import Config
+from streamhub.folder import Folder
+from streamhub.poller import Poller
+from streamhub.relay.feed import Feed, Way
+from streamhub.tail import Appeared, Gone, Grew, Replaced
+from streamhub.tailer import Tailer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from streamhub.relay.link import Link
+    from streamhub.relay.meter import Meter
+    from streamhub.relay.piece import Piece
+    from streamhub.relay.store import Store
+    from streamhub.tail import Change, Tail
+
+_log: Final = logging.getLogger("streamhub.relay")
+
+#: Pieces that are under way at once, of all streams together: what bounds the memory, however much there is to carry.
+IN_FLIGHT: Final = 32
+_THREADS: Final = 4
+#: Streams that are begun with in one go.
+_CHUNK: Final = 256
+#: A stream that is closed and carried is asked this often whether somebody wrote past its end, in seconds.
+_RECHECK: Final = 15.0
+#: When a file cannot be read, it is tried again after so many seconds.
+_RETRY: Final = 1.0
+#: How long what is under way may take when the relay is told to stop, in seconds.
+_GRACE: Final = 3.0
+
+
+class Pusher:
+    """Carries the streams of a folder to JetStream."""
+
+    def __init__(self, link: Link, store: Store, meter: Meter) -> None:
+        settings = link.settings
+        self._settings = settings
+        self._store = store
+        self._meter = meter
+        self._folder = Folder(settings.directory)
+        self._tailer = Tailer(
+            self._folder, max_line=Config.max_line, floor=settings.poll_floor, ceiling=settings.poll_ceiling
+        )
+        self._poller = Poller(self._tailer, floor=settings.poll_floor, tell=self._tell, rest=lambda: None)
+        self._way = Way(link, store, self._folder, meter, ThreadPoolExecutor(_THREADS), asyncio.Semaphore(IN_FLIGHT))
+        self._feeds: dict[str, Feed] = {}
+        self._heads: dict[str, Piece] = {}
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._watching: set[asyncio.Task[None]] = set()
+        self._resting: dict[str, tuple[int, int]] = {}
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the folder until told to stop; with ``once``, until what was there is carried.
+
+        Raises:
+            StreamhubError: it cannot go on.
+        """
+        try:
+            await self._store.ensure()
+            self._heads = {head.stream: head for head in await self._store.heads()}
+            if self._settings.once:
+                await self._carry_once(stop)
+            else:
+                await self._follow(stop)
+        finally:
+            await self._close()
+
+    async def _carry_once(self, stop: asyncio.Event) -> None:
+        names = await self._poller.run(self._folder.scan)
+        await self._watch(self._adopt(self._wanted(names)))
+        stopped = asyncio.ensure_future(stop.wait())
+        ends: set[asyncio.Future[Any]] = {stopped, self._failed, self._way.link.failed}
+        while self._busy and not any(end.done() for end in ends):
+            await asyncio.wait({*self._busy.values(), *ends}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        for end in (self._failed, self._way.link.failed):
+            if end.done():
+                await end
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        self._poller.watch_names(self._named)
+        stopped = asyncio.ensure_future(stop.wait())
+        recheck = asyncio.ensure_future(self._recheck())
+        ends: set[asyncio.Future[Any]] = {stopped, recheck, self._failed, self._way.link.failed}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            recheck.cancel()
+        for end in (recheck, self._failed, self._way.link.failed):
+            if end.done() and not end.cancelled():
+                await end
+
+    async def _close(self) -> None:
+        self._poller.unwatch_names(self._named)
+        for feed in self._feeds.values():
+            feed.stopping = True
+        for task in self._watching:
+            task.cancel()
+        tasks = set(self._busy.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._watching, return_exceptions=True)
+        self._failed.cancel()
+        await self._poller.close()
+        self._way.threads.shutdown(wait=False)
+        self._folder.close()
+
+    def _wanted(self, names: Iterable[str]) -> list[str]:
+        glob = self._settings.match
+        return [name for name in names if glob == "*" or fnmatchcase(name, glob)]
+
+    def _named(self, names: Mapping[str, int]) -> None:
+        """Names came or went."""
+        new = [name for name in self._wanted(names) if name not in self._feeds]
+        moved = [name for name, (inode, _) in self._resting.items() if names.get(name) != inode]
+        for name in moved:
+            self._feeds[name].sure = False
+        if new or moved:
+            self._watch_soon([*new, *moved])
+
+    def _adopt(self, streams: list[str]) -> list[str]:
+        for stream in streams:
+            self._resting.pop(stream, None)
+            if stream not in self._feeds:
+                self._feeds[stream] = Feed(stream, self._way, self._heads.pop(stream, None))
+        return streams
+
+    def _watch_soon(self, streams: list[str]) -> None:
+        task = asyncio.ensure_future(self._watch(self._adopt(streams)))
+        self._watching.add(task)
+        task.add_done_callback(self._watched)
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        self._watching.discard(task)
+        self._check(task)
+
+    async def _watch(self, streams: list[str]) -> None:
+        """Begin with streams, or again with those that were resting."""
+        for first in range(0, len(streams), _CHUNK):
+            chunk = streams[first : first + _CHUNK]
+            tails = await self._poller.run(self._open, chunk)
+            for tail in tails:
+                self._feeds[tail.stream].tail = tail
+                self._start(self._feeds[tail.stream])
+            for stream in {*chunk} - {tail.stream for tail in tails}:
+                del self._feeds[stream]  # when the names are read next, it is new again
+            self._meter.streams = len(self._feeds)
+            self._poller.schedule()
+
+    def _open(self, streams: list[str]) -> list[Tail]:
+        """In the poller's thread: watch streams."""
+        tails = []
+        for stream in streams:
+            try:
+                tails.append(self._tailer.watch(stream))
+            except OSError as error:
+                _log.warning("cannot look for stream %s: %s", stream, error)
+        return tails
+
+    def _tell(self, changes: list[tuple[Tail, Change]]) -> None:
+        for tail, change in changes:
+            feed = self._feeds[tail.stream]
+            match change:
+                case Replaced() | Appeared():
+                    feed.sure = False
+                case Gone():
+                    feed.sure = False
+                    _log.warning("stream %s was deleted here: what was pushed stays where it is", feed.stream)
+                case Grew():
+                    pass
+            self._start(feed)
+
+    def _start(self, feed: Feed) -> None:
+        """Have a stream drained, unless it is being drained."""
+        if feed.stream not in self._busy and not feed.stopping:
+            task = asyncio.ensure_future(feed.drain())
+            self._busy[feed.stream] = task
+            task.add_done_callback(lambda task: self._drained(feed, task))
+
+    def _drained(self, feed: Feed, task: asyncio.Task[None]) -> None:
+        del self._busy[feed.stream]
+        if task.cancelled() or feed.stopping:
+            return
+        error = task.exception()
+        if isinstance(error, OSError):
+            _log.warning("cannot read stream %s, will try again: %s", feed.stream, error)
+            asyncio.get_running_loop().call_later(_RETRY, self._start, feed)
+            return
+        self._check(task)
+        if feed.sure and not feed.is_done:
+            self._start(feed)  # it grew between the last look and now
+        elif feed.sure and feed.tail is not None and feed.tail.look is not None and feed.tail.look.closed:
+            self._rest(feed)
+
+    def _rest(self, feed: Feed) -> None:
+        """A closed stream is not followed any more, only looked at now and then: somebody may yet reopen it."""
+        tail, feed.tail = feed.tail, None
+        assert tail is not None
+        assert tail.look is not None
+        self._resting[feed.stream] = (tail.look.identity[1], tail.look.tail)
+        self._poller.run(self._tailer.unwatch, tail)
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(_RECHECK)
+            grown = await self._poller.run(self._grown, dict(self._resting))
+            if grown:
+                self._watch_soon(grown)
+
+    def _grown(self, resting: dict[str, tuple[int, int]]) -> list[str]:
+        """In the poller's thread: those of the resting streams whose file has another size."""
+        grown = []
+        for stream, (_, size) in resting.items():
+            status = self._folder.status(stream)
+            if status is not None and status.st_size != size:
+                grown.append(stream)
+        return grown
+
+    def _check(self, task: asyncio.Task[None]) -> None:
+        """What nobody expected ends the relay, rather than leave a stream behind in silence."""
+        if not task.cancelled() and task.exception() is not None and not self._failed.done():
+            self._failed.set_exception(task.exception() or RuntimeError())
