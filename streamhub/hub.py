@@ -215,6 +215,7 @@ class Hub:
         finally:
             self._watches.pop(channel, None)
         self._tails[channel] = tail
+        tail.audience = channel.cursors
         channel.look = look
         if look is not None:
             self.note(channel.stream, look)
@@ -234,7 +235,6 @@ class Hub:
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
                 channel.seen_at = tail.active
-                tail.audience = len(channel.cursors)
                 try:
                     self._tell_channel(channel, change)
                 except Exception:  # noqa: BLE001 - one stream's fault is no reason to leave the others without news
