@@ -147,15 +147,16 @@ class AppendFile:
         Raises:
             OSError: as append() does.
         """
-        if not self._until:
+        fd, until = self._fd, self._until
+        if not until:
             return False
         try:
-            fcntl.flock(self._fd, _TRY_LOCK)
+            fcntl.flock(fd, _TRY_LOCK)
             now = time.time_ns()
-            if not self._latest <= now < self._until or os.lseek(self._fd, 0, os.SEEK_END) != self._end:
+            if not self._latest <= now < until or os.lseek(fd, 0, os.SEEK_END) != self._end:
                 return False
-            line = b'%b%06dZ"%b\n' % (self._second, now // 1000 % 1_000_000, rest)
-            written = self._write(self._fd, line)
+            line = b'%b%06dZ"%b\n' % (self._second, (now - until + _SECOND) // 1000, rest)
+            written = self._write(fd, line)
             self._end += written
             self._latest = now
             if written != len(line):
@@ -164,7 +165,10 @@ class AppendFile:
         except BlockingIOError:
             return False
         finally:
-            self.unlock()
+            try:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            except OSError:  # as in unlock()
+                self._checked, self._until = _NOWHERE, 0
         return True
 
     def sync(self) -> None:

@@ -146,7 +146,7 @@ class Emitter:
             error = invalid
             self._writer.drop(invalid, type(payload).__name__)
         else:
-            error = self._writer.write(rest, final=type(payload) is Status and payload.final)
+            error = self._writer.write(rest, type(payload) is Status and payload.final)
         if error is not None and self._strict:
             raise error
 

@@ -216,6 +216,7 @@ class Hub:
         finally:
             self._watches.pop(channel, None)
         self._tails[channel] = tail
+        tail.audience = channel.cursors
         channel.look = look
         if look is not None:
             self.note(channel.stream, look)
@@ -235,7 +236,6 @@ class Hub:
             channel = self.channels.get(tail.stream)
             if channel is not None and self._tails.get(channel) is tail:
                 channel.arrived_at = _arrival(tail)
-                tail.audience = len(channel.cursors)
                 try:
                     self._tell_channel(channel, change)
                 except Exception:  # noqa: BLE001 - one stream's fault is no reason to leave the others without news

@@ -11,7 +11,7 @@ from streamhub.events import Extraction, Navigation, Payload, Signal, line_middl
 # Larger ones are left to line_rest(), which tells where JSON's numbers end.
 _LARGEST_COUNT: Final = 2**53
 _VALUES: Final = frozenset({str, bool, int, float, type(None)})
-_encoder: Final = msgspec.json.Encoder()
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class PlainLines:
@@ -36,6 +36,6 @@ class PlainLines:
         if not plain or not (payload.detail is None or type(payload.detail) is str):
             return None
         try:
-            return b"%b%b}" % (self._middles[type(payload)], _encoder.encode(payload))
+            return self._middles[type(payload)] + _encode(payload) + b"}"
         except (ValueError, OverflowError):  # half a surrogate pair, a number out of range
             return None

@@ -11,6 +11,8 @@ from streamhub.errors import StreamNotFoundError, StreamReplacedError
 from streamhub.stream import PIECE_BYTES, Look, StreamFile, split_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Sized
+
     from streamhub.folder import Folder
 
 #: One look takes in at most this many bytes; what is left is taken at the next.
@@ -58,7 +60,7 @@ class Tail:
         fd: the file's descriptor; -1 while there is none.
         size: the file's size as of the last look, or less than any while there is more to read.
         active: when it last changed, on the monotonic clock, in seconds.
-        audience: how many read it, as of the last change.
+        audience: those who read it; only how many there are is asked.
         due: when it is to be looked at next, on the same clock.
     """
 
@@ -85,7 +87,7 @@ class Tail:
         self.fd = -1
         self.size = 0
         self.active = 0.0
-        self.audience = 0
+        self.audience: Sized = ()
         self.due = 0.0
         self._folder = folder
         self._max_line = max_line

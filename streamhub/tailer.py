@@ -30,7 +30,7 @@ _log = logging.getLogger("streamhub.tailer")
 _AGE_FRACTION: Final = 1 / 16
 #: For a crowd of readers a look is cheap beside what it spares them: twice as many of them, looks twice as often.
 _CROWD: Final = 64
-_MOST_EAGER: Final = 4.0
+_MOST_EAGER: Final = 16.0
 #: The cold ones are spread over this many slots per ceiling.
 _SLOTS: Final = 20
 #: Whether the folder's time says that names came or went is asked this often, in seconds.
@@ -210,7 +210,7 @@ class Tailer:
 
     def _cool(self, tail: Tail, now: float) -> None:
         """It stood still: wait longer, and past the ceiling join the cold ones."""
-        eagerness = min(max(1.0, tail.audience / _CROWD), _MOST_EAGER)
+        eagerness = min(max(1.0, len(tail.audience) / _CROWD), _MOST_EAGER)
         wait = (now - tail.active) * _AGE_FRACTION / eagerness
         if wait < self._ceiling:
             tail.due = now + max(wait, self._floor)

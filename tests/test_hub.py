@@ -349,6 +349,18 @@ async def test_a_crowd_looks_at_the_file_once(hub: Hub, tmp_path: Path) -> None:
 # --- what a host remembers -------------------------------------------------------------------------------------
 
 
+async def test_who_polls_knows_the_crowd(hub: Hub, tmp_path: Path) -> None:
+    """How many read a stream is known as soon as they come, not first when it grows: a crowd's first event is news."""
+    write(tmp_path)
+    place = await hub.start("s", NOW, wait=False)
+    readers = [follow(hub, place)[0] for _ in range(3)]
+    tail = hub.tailer.tails["s"]
+    assert len(tail.audience) == 3
+    for reader in readers:
+        reader.close()
+    assert not len(tail.audience)
+
+
 async def test_the_longest_tail_is_remembered(hub: Hub) -> None:
     """Of the newest generation; an empty file is no generation."""
     for generation, tail in (("aaaaaaaa", 10), ("aaaaaaaa", 30), ("aaaaaaaa", 20), ("00000000", 0)):

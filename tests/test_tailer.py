@@ -429,7 +429,7 @@ def looks_on_the_way_to_sleep(directory: Path, audience: int) -> int:
     (directory / "s.jsonl").write_bytes(b'{"a":1}\n')
     tailer = Tailer(Folder(str(directory)), max_line=1 << 20, floor=0.005, ceiling=1.0, clock=lambda: now)
     tail = tailer.watch("s")
-    tail.active, tail.audience = now, audience
+    tail.active, tail.audience = now, range(audience)
     while now < 1004:
         tailer.poll_due()
         assert tailer.next_due is not None

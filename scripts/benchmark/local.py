@@ -46,12 +46,12 @@ def _emit(folder: Path, count: int) -> None:
 
 def _append_json(folder: Path, count: int) -> None:
     """What a mission would write by itself: json.dumps, open, append, close."""
-    path = folder / "s.jsonl"
+    path = str(folder / "s.jsonl")
     for _ in range(count):
         payload = {"url": _URL, "action": "click", "detail": "next page"}
         now = datetime.now(UTC).isoformat()
         event = {"timestamp": now, "mission_id": "m-1", "event_type": "navigation", "payload": payload}
-        with path.open("a") as file:
+        with open(path, "a") as file:
             file.write(json.dumps(event) + "\n")
 
 
