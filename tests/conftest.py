@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
 from tests.brokers import Broker
-from tests.servers import Server, served
+from tests.pages import chromium, visiting
+from tests.servers import Server, ServerProcess, served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from playwright.async_api import Browser
+
+    from tests.pages import Dashboard
 
 # --- where we run -----------------------------------------------------------------------------------------------------
 
@@ -65,6 +71,30 @@ def chromium_path() -> str:
         if path := shutil.which(name):
             return path
     missing("chromium is not installed: it shows the dashboard")
+
+
+# --- the dashboard: one browser for all its tests, which share a loop for that ----------------------------------------
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium_path: str) -> AsyncIterator[Browser]:
+    """The browser; each test opens a window of its own in it."""
+    async with chromium(chromium_path) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dashboard(browser: Browser, tmp_path: Path) -> AsyncIterator[Dashboard]:
+    """The dashboard of a server of the test's own folder."""
+    async with served(tmp_path) as server, visiting(browser, server.url) as dashboard:
+        yield dashboard
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def process(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """A server of the test's own folder that can be killed."""
+    async with ServerProcess(tmp_path) as process:
+        yield process
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ nothing but GET and HEAD may be sent, no socket may send anything, and the conso
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from playwright.async_api import async_playwright, expect
 
@@ -54,7 +56,7 @@ async def visiting(browser: Browser, url: str, **settings: Any) -> AsyncIterator
     dashboard.watch()
     yield dashboard
     await context.close()
-    assert dashboard.problems == []
+    assert not dashboard.problems, "\n".join(dashboard.problems)
 
 
 @dataclass
@@ -125,8 +127,26 @@ class Dashboard:
 
     async def search(self, text: str) -> None:
         """Search, and wait for the end of it."""
-        await self.page.get_by_label("Find in the whole stream").fill(text)
+        field = self.page.get_by_label("Find in the whole stream")
+        await field.fill(text)
+        await field.press("Enter")  # at once: the end of an earlier search is not the end of this one
         await expect(self.page.locator(".progress")).to_contain_text("in all")
+
+    async def rest(self) -> None:
+        """Wait until the rows have come to rest: browsers scroll smoothly."""
+        await self.page.evaluate(
+            """() => new Promise((done) => {
+                const view = document.querySelector("event-rows .view");
+                let [place, still] = [view.scrollTop, 0];
+                const look = () => {
+                    still = view.scrollTop === place ? still + 1 : 0;
+                    place = view.scrollTop;
+                    if (still < 12) requestAnimationFrame(look);
+                    else done();
+                };
+                look();
+            })"""
+        )
 
     def watch(self) -> None:
         """Note whatever should not happen."""
@@ -165,3 +185,20 @@ def line(number: int, kind: str = "signal", mission: str = "m", second: int | No
     payload = payload or {"name": f"event-{number}"}
     event = {"timestamp": time, "mission_id": mission, "event_type": kind, "payload": payload}
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def signals(*numbers: int) -> list[str]:
+    """The sentences of the lines that ``line`` makes."""
+    return [f"event-{number}" for number in numbers]
+
+
+def token(lines: list[bytes], index: int) -> str:
+    """The offset of the line at an index."""
+    generation = hashlib.sha256(lines[0].rstrip(b"\n")[:4096]).hexdigest()[:8]
+    return f"{generation}_{sum(map(len, lines[:index])):016}"
+
+
+async def linked(dashboard: Dashboard) -> str:
+    """The offset in the page's address, once it is there."""
+    await expect(dashboard.page).to_have_url(re.compile(r"[?&]o="))
+    return parse_qs(dashboard.page.url.partition("?")[2])["o"][0]

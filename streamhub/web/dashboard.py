@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,10 @@ from streamhub.web.access import preflight
 from streamhub.web.credentials import LOGIN_PATH, log_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.resources.abc import Traversable
+
+    from aiohttp.typedefs import Handler
 
 _TYPES: Final = {
     ".html": "text/html",
@@ -20,44 +24,73 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
+_PAGE: Final = "index.html"
 #: Nothing but what this server serves; no inline script, nowhere to post, in nobody's frame.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_ASK_AGAIN: Final = "no-cache"
+#: What stands below an address that names its content never changes there.
+_KEEP: Final = "private, max-age=31536000, immutable"
 
 
 def add_dashboard(app: web.Application) -> None:
-    """Serve the page at ``/``, and its files below ``/static/``."""
-    static = resources.files("streamhub.web") / "static"
-    files = {f"/static/{name}": file for name, file in _walk(static, "")}
-    files[LOGIN_PATH] = static / "index.html"
-    for path, file in files.items():
-        _add_file(app, path, file)
+    """Serve the page at ``/``, and its files below ``/static/``.
+
+    The page takes them from below ``/static/<version>/``, where browsers keep them until there is another version.
+    """
+    files = dict(_read(resources.files("streamhub.web") / "static", ""))
+    versioned = f"/static/{_version_of(files)}/"
+    for name, body in files.items():
+        _add(app, f"/static/{name}", _serving(name, body, _ASK_AGAIN))
+        _add(app, f"{versioned}{name}", _serving(name, body, _KEEP))
+    _add(app, LOGIN_PATH, _welcoming(_serving(_PAGE, _page(files, versioned), _ASK_AGAIN)))
 
 
-def _walk(directory: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
-    found: list[tuple[str, Traversable]] = []
+def _read(directory: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for file in directory.iterdir():
         if file.is_dir():
-            found += _walk(file, f"{prefix}{file.name}/")
+            yield from _read(file, f"{prefix}{file.name}/")
         else:
-            found.append((prefix + file.name, file))
-    return found
+            yield prefix + file.name, file.read_bytes()
 
 
-def _add_file(app: web.Application, path: str, file: Traversable) -> None:
-    body = file.read_bytes()
-    content_type = next((kind for suffix, kind in _TYPES.items() if file.name.endswith(suffix)), "text/plain")
+def _version_of(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, body in sorted(files.items()):
+        digest.update(b"%s %d " % (name.encode(), len(body)) + body)
+    return digest.hexdigest()[:16]
 
-    async def serve(request: web.Request) -> web.Response:
+
+def _page(files: dict[str, bytes], versioned: str) -> bytes:
+    """The page, with its modules named: else a browser learns of each only from one that it has read."""
+    modules = sorted(name for name in files if name.endswith(".js"))
+    links = "".join(f'  <link rel="modulepreload" href="/static/{name}">\n  ' for name in modules)
+    text = files[_PAGE].decode().replace("</head>", f"{links}</head>")
+    return text.replace('"/static/', f'"{versioned}').encode()
+
+
+def _serving(name: str, body: bytes, caching: str) -> Handler:
+    content_type = next((kind for suffix, kind in _TYPES.items() if name.endswith(suffix)), "text/plain")
+    headers = {"Cache-Control": caching, "Content-Security-Policy": _POLICY}
+
+    async def serve(_request: web.Request) -> web.Response:
         """The dashboard."""
-        welcome = log_in(request) if path == LOGIN_PATH else None
-        if welcome is not None:
-            return welcome
-        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
+    return serve
+
+
+def _welcoming(serve: Handler) -> Handler:
+    async def welcome(request: web.Request) -> web.StreamResponse:
+        """The dashboard, which keeps a token that its address carries."""
+        return log_in(request) or await serve(request)
+
+    return welcome
+
+
+def _add(app: web.Application, path: str, serve: Handler) -> None:
     resource = app.router.add_resource(path)
     resource.add_route("GET", serve)
     resource.add_route("HEAD", serve)

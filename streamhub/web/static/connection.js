@@ -16,7 +16,10 @@ const NAMES = {
   replaced: "File replaced",
   deleted: "File deleted",
   refused: "Refused",
+  "signed-out": "Signed out",
 };
+/** What the viewer can do about it. */
+const RETRIES = { reconnecting: "Try now", refused: "Try again", "signed-out": "Try again" };
 
 export class ConnectionState extends HTMLElement {
   #session = null;
@@ -27,11 +30,7 @@ export class ConnectionState extends HTMLElement {
 
   connectedCallback() {
     this.#text = h("span", {});
-    this.#retry = h(
-      "button",
-      { class: "link", hidden: true, onclick: () => this.#session?.follower.retry() },
-      "Try now",
-    );
+    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#session?.retry() });
     this.replaceChildren(h("i", { class: "dot", "aria-hidden": "true" }), this.#text, this.#retry);
     this.#timer = setInterval(() => this.#draw(), 1000);
   }
@@ -47,33 +46,40 @@ export class ConnectionState extends HTMLElement {
 
   #draw() {
     if (!this.#session) return;
-    const name = this.#session.connection;
+    const name = this.#session.live.connection;
     const text = this.#words(name);
     if (text !== this.#text.textContent) this.#text.textContent = text;
-    this.#retry.hidden = name !== "reconnecting";
     if (name === this.#name) return;
+    this.#retry.hidden = !(name in RETRIES);
+    this.#retry.textContent = RETRIES[name] ?? "";
     if (this.#name && this.#name !== "connecting") announce(NAMES[name], { urgent: true });
     this.#name = name;
     this.dataset.state = name;
   }
 
   #words(name) {
-    const { follower, caughtUp, trouble } = this.#session;
-    const { since, retryAt } = follower.state;
+    const { state, caughtUp, trouble } = this.#session.live;
     switch (name) {
       case "catching-up":
         return `${NAMES[name]} · ${percent(caughtUp, 1)}`;
-      case "reconnecting": {
-        const next = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-        const mode = settings.times === "utc" ? "utc" : "local";
-        return `${NAMES[name]} · since ${clock(since, mode).slice(0, 8)} (${span(Date.now() - since)}) · next try ${next ? `in ${next} s` : "now"}`;
-      }
+      case "reconnecting":
+        return outageInWords(state);
       case "refused":
         return `${NAMES[name]} · ${trouble ?? "the server does not let this page read"}`;
+      case "signed-out":
+        return `${NAMES[name]} · the token is good no longer`;
       default:
         return trouble ? `${NAMES[name]} · ${trouble}` : NAMES[name];
     }
   }
+}
+
+/** Since when the server is away, and when it is tried again. */
+export function outageInWords({ since, retryAt }) {
+  const mode = settings.times === "utc" ? "utc" : "local";
+  const left = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+  const begun = `since ${clock(since, mode).slice(0, 8)} (${span(Date.now() - since)})`;
+  return `${NAMES.reconnecting} · ${begun} · next try ${left ? `in ${left} s` : "now"}`;
 }
 
 customElements.define("connection-state", ConnectionState);

@@ -58,7 +58,7 @@ export class Controls extends EventTarget {
   #listen() {
     const session = this.#session;
     const on = (type, handle) => this.#toolbar.addEventListener(type, ({ detail }) => handle(detail));
-    on("search", ({ text }) => this.#search(text));
+    on("find", ({ text }) => this.#search(text)); // `search` is what the browser says of its field
     on("types", ({ types }) => this.#filter({ types }));
     on("moment", ({ text }) => this.#goToMoment(text));
     on("first", () => this.#pane.goFirst());

@@ -4,16 +4,21 @@ import { Note } from "./row.js";
 
 const NOTES = {
   ended: ["The stream is closed: this is the end of the mission", "end"],
-  missing: ["There is no such stream yet; it appears here when its mission begins", "note"],
+  missing: ["There is no such stream yet, or none that you may read; it appears here when its mission begins", "note"],
   replaced: ["The file was cut or replaced: what stands above is what it was", "reset"],
   deleted: ["The file was deleted: what stands above is what it was", "reset"],
   refused: ["The server refuses", "reset"],
+  "signed-out": ["The token is good no longer: open /?token=… with a new one, here or in another tab", "reset"],
 };
 
-/** The last row for a fate (null: none); `reopen` reads a replaced file from its beginning. */
-export function footerOf(fate, { trouble, reopen }) {
+/** The last row for a fate (null: none); `reopen` reads a replaced file from its beginning, `retry` asks once more. */
+export function footerOf(fate, { trouble, reopen, retry }) {
   if (fate === null) return null;
   const [text, kind] = NOTES[fate];
-  const action = fate === "replaced" ? { label: "Read the new one", run: reopen } : null;
-  return new Note(fate === "refused" && trouble ? trouble : text, { kind, action });
+  const actions = {
+    replaced: { label: "Read the new one", run: reopen },
+    "signed-out": { label: "Try again", run: retry },
+    refused: { label: "Try again", run: retry },
+  };
+  return new Note(fate === "refused" && trouble ? trouble : text, { kind, action: actions[fate] ?? null });
 }

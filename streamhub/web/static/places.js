@@ -94,6 +94,12 @@ export class Places {
     }
   }
 
+  /** The bytes that a range of time lies between: those of its first line, and of the first one after it. */
+  async between({ since, until }) {
+    const [floor, ceiling] = await Promise.all([this.atTime(since), this.atTime(until + 0.001)]);
+    return { floor: floor ?? Infinity, ceiling: ceiling ?? Infinity };
+  }
+
   async #since(ms, signal) {
     const page = await this.#client.read(this.#stream, { since: iso(ms), limit: 1, signal });
     // The line's own start is sure only where no empty line follows it, `next` always is.

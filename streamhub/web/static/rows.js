@@ -185,7 +185,8 @@ export class EventRows extends HTMLElement {
     const first = Math.floor(top / this.#height);
     const last = Math.min(count - 1, Math.ceil((top + room) / this.#height) - 1);
     this.#place(Math.max(0, first - OVERSCAN), Math.min(count - 1, last + OVERSCAN));
-    if (count > 0) this.#anchor = { row: this.#rowAt(first), delta: top - first * this.#height, top };
+    // With nothing in it, it was opened elsewhere: what comes first stands at the top.
+    this.#anchor = { row: this.#rowAt(first) ?? null, delta: top - first * this.#height, top };
     this.#tell("view", { first: this.#rowAt(first) ?? null, last: this.#rowAt(last) ?? null, count });
     if (first < NEAR_EDGE && !this.#source.atStart) this.#tell("more", { direction: -1 });
     if (count - last < NEAR_EDGE && !this.#source.atEnd) this.#tell("more", { direction: 1 });

@@ -9,6 +9,8 @@ import { byteOf } from "./client.js";
 import { span } from "./clock.js";
 import { Counts } from "./counts.js";
 import { footerOf } from "./fate.js";
+import { follow } from "./link.js";
+import { Live } from "./live.js";
 import { Places } from "./places.js";
 import { Row } from "./row.js";
 import { Search } from "./search.js";
@@ -16,31 +18,23 @@ import { StreamWindow } from "./window.js";
 
 /** Farther behind than this, a follower jumps to the end instead of reading up to it. */
 const JUMP = 2 * 1024 * 1024;
-/** A shorter outage is not worth a row. */
-const OUTAGE = 500;
 
 export class Session extends EventTarget {
   #client;
-  #follower;
-  #listening = new AbortController();
+  #live;
+  #asked = {};
+  #begun = false;
   #places;
   #counts = null;
-  #outage = null;
-  #caughtUp = 1;
   #reading = new Attempts({ refused: (error) => this.#refused(error), recovered: () => this.#recovered() });
 
   constructor(client, id, follower) {
     super();
     this.#client = client;
-    this.#follower = follower;
     this.id = id;
     this.following = true;
     /** Events that came since the view was frozen. */
     this.fresh = 0;
-    /** `missing`, `ended`, `replaced`, `deleted` or `refused`; null while there is more to come. */
-    this.fate = null;
-    /** What went wrong last, in words; null once it is right again. */
-    this.trouble = null;
     this.lastRow = null;
     /** The `Search` that was asked for; null without one. */
     this.search = null;
@@ -48,27 +42,13 @@ export class Session extends EventTarget {
     this.range = null;
     this.#begin();
     this.window = this.#makeWindow();
+    this.#live = new Live(follower, id);
     this.#listen();
   }
 
-  /** `live`, `catching-up`, `connecting`, `reconnecting`, or what became of the stream. */
-  get connection() {
-    if (this.fate && this.fate !== "missing") return this.fate;
-    const { name } = this.#follower.state;
-    if (name === "waiting") return "reconnecting";
-    if (this.fate) return this.fate;
-    if (name === "failed") return "refused";
-    if (name !== "open") return "connecting";
-    return this.#caughtUp < 1 ? "catching-up" : "live";
-  }
-
-  /** How far the live socket has caught up, 0 to 1. */
-  get caughtUp() {
-    return this.#caughtUp;
-  }
-
-  get follower() {
-    return this.#follower;
+  /** The connection, and what became of the stream. */
+  get live() {
+    return this.#live;
   }
 
   get summary() {
@@ -84,47 +64,61 @@ export class Session extends EventTarget {
 
   /** Begin to watch: at an offset, or at the end. Gives the row at the offset. */
   async start({ offset = null, types = [], text = "" } = {}) {
+    this.#asked = { offset, types, text };
     this.filter = { types, text };
     this.#open();
     try {
       const head = await this.#client.head(this.id);
       this.window.see(head.tail, head.closed);
-      if (head.closed) this.#end("ended");
-      else this.#follower.add(this.id, head.tail);
+      this.#begun = true;
+      if (head.closed) this.#live.end("ended");
+      else this.#live.follow(head.tail);
       const [row] = await Promise.all([this.#openFirst(offset, text), this.#lookAtLast()]);
       return row;
     } catch (error) {
-      if ([400, 401, 403].includes(error.status)) this.#end("refused", error.message);
-      else this.#reading.failed(error, () => this.start({ offset, types, text }));
+      if ([400, 401, 403].includes(error.status)) this.#live.refused(error);
+      else this.#reading.failed(error, () => this.start(this.#asked));
       return null;
     } finally {
-      this.#counts.soon(0);
+      this.#counts.soon(0); // not before there are rows: a long stream takes the server a while
     }
   }
 
-  async #openFirst(offset, text) {
-    const link = offset === null ? null : await this.#check(offset);
-    if (link) return this.#goTo(link.byte, { exact: true });
-    return text ? this.#runSearch() : this.goLast();
+  /** Try again what the server refused, or did not answer. */
+  retry() {
+    if (this.#begun) this.#live.retry();
+    else {
+      this.#live.end(null, null);
+      this.start(this.#asked);
+    }
   }
 
   /** Read the stream anew, after its file was replaced. */
   reopen() {
-    this.fate = this.range = this.lastRow = null;
+    this.range = this.lastRow = null;
     this.fresh = 0;
     this.following = true;
     this.#begin();
     this.window = null;
+    this.#live.fate = this.#live.trouble = null;
     return this.start(this.filter);
   }
 
   /** Watch no more. */
   close() {
-    this.#listening.abort();
     this.#counts.stop();
     this.#reading.stop();
     this.window.stop();
-    this.#follower.remove(this.id);
+    this.#live.close();
+  }
+
+  async #openFirst(offset, text) {
+    const link = offset === null ? null : await follow(this.#client, this.id, offset);
+    if (link?.trouble) this.#live.trouble = link.trouble;
+    else if (link) return this.#goTo(link.byte, { exact: true });
+    if (text) return this.#runSearch();
+    this.resume();
+    return this.#reading.run(() => this.window.openEnd({ seen: true }));
   }
 
   // --- moving ------------------------------------------------------------------------------------------------------
@@ -136,9 +130,7 @@ export class Session extends EventTarget {
 
   /** To the last row, and stay there. */
   async goLast() {
-    this.following = true;
-    this.fresh = 0;
-    this.#say("state");
+    this.resume();
     const { window } = this;
     if (window.atEnd && window.rows.length > 0) return window.rows.at(-1);
     return this.#reading.run(() => window.openEnd());
@@ -171,7 +163,7 @@ export class Session extends EventTarget {
   /** More rows at one end of the window. */
   async more(direction) {
     // What failed is tried again by itself; what was broken off goes on when it is asked for.
-    if (this.#reading.pending || (direction > 0 && this.search?.cancelled)) return;
+    if (this.window.opening || this.#reading.pending || (direction > 0 && this.search?.cancelled)) return;
     await this.#reading.run(() => (direction > 0 ? this.window.forward() : this.window.backward()));
     if (this.search?.paused && this.window.atEnd) this.search.finish();
   }
@@ -220,7 +212,9 @@ export class Session extends EventTarget {
 
   /** Show only a range of time (milliseconds), or all of it again (null). */
   async setRange(range) {
-    this.range = range && { ...range, ...(await this.#bytesOf(range)) };
+    const bytes = range && (await this.#reading.run(() => this.#places.between(range)));
+    if (range && !bytes) return null; // the server is away, and says so
+    this.range = range && { ...range, ...bytes, floor: Math.min(bytes.floor, this.window.tail) };
     if (range) this.following = false;
     this.search = null;
     this.#open();
@@ -267,56 +261,26 @@ export class Session extends EventTarget {
     return this.#reading.run(() => search.run(this.window, { anew }));
   }
 
-  async #bytesOf({ since, until }) {
-    const find = (ms) => this.#reading.run(() => this.#places.atTime(ms));
-    const [floor, ceiling] = await Promise.all([find(since), find(until + 0.001)]);
-    const untilText = new Date(Math.ceil(until)).toISOString();
-    return { floor: floor ?? this.window.tail, ceiling: ceiling ?? Infinity, untilText };
-  }
-
   // --- live --------------------------------------------------------------------------------------------------------
 
   #listen() {
-    const on = (type, handle) => this.#follower.addEventListener(type, handle, { signal: this.#listening.signal });
-    const mine = (handle) => (event) => event.detail.stream === this.id && handle(event.detail);
-    on(
-      "open",
-      mine((detail) => this.#opened(detail)),
-    );
-    on(
-      "events",
-      mine((detail) => this.#arrived(detail)),
-    );
-    on(
-      "end",
-      mine(() => this.#end("ended")),
-    );
-    on(
-      "reset",
-      mine(({ earliest }) => this.#end(earliest === null ? "deleted" : "replaced")),
-    );
-    on(
-      "missing",
-      mine(() => this.#end("missing")),
-    );
-    on("failed", ({ detail }) => this.#end("refused", detail.error.message));
-    on("state", () => this.#connectionChanged());
+    this.#live.addEventListener("open", ({ detail }) => this.#opened(detail));
+    this.#live.addEventListener("batch", ({ detail }) => this.#arrived(detail));
+    this.#live.addEventListener("fate", () => this.#ended());
+    this.#live.addEventListener("change", () => this.#connectionChanged());
   }
 
-  #opened({ offset, tail }) {
-    if (this.fate === "missing") this.#end(null);
-    this.#tellOutage(); // before it is known how far the stream went meanwhile: then the note stands where it stopped
-    this.window.see(tail);
-    this.#caughtUp = offset === tail ? 1 : byteOf(offset) / byteOf(tail);
+  #opened({ tail, pause }) {
+    const { window } = this;
+    // Before it is known how far the stream went meanwhile: then the note stands where it stopped.
+    if (pause !== null) window.note(`Connected again after ${span(pause)}, from where it stopped: nothing is missing`);
+    window.see(tail);
     this.#say("state");
   }
 
-  #tellOutage() {
-    if (this.#outage === null) return;
-    const pause = Date.now() - this.#outage;
-    this.#outage = this.trouble = null;
-    if (pause < OUTAGE) return;
-    this.window.note(`Connected again after ${span(pause)}, from where it stopped: nothing is missing`);
+  #connectionChanged() {
+    if (this.#live.state.name === "open") this.#reading.again();
+    this.#say("state");
   }
 
   #arrived(batch) {
@@ -324,7 +288,6 @@ export class Session extends EventTarget {
     const fresh = window.append(batch, { following: this.following });
     const last = batch.lines.at(-1);
     if (last) this.lastRow = new Row(last);
-    this.#caughtUp = batch.upToDate ? 1 : byteOf(batch.next) / Math.max(window.tail, byteOf(batch.next));
     if (fresh === null || (this.following && !window.atEnd)) this.#catchUp();
     if (!this.following && !this.range && fresh) this.fresh += fresh.length;
     this.#say("state");
@@ -333,28 +296,20 @@ export class Session extends EventTarget {
 
   #catchUp() {
     const { window } = this;
-    if (this.search?.active) return;
+    if (this.search?.active || window.opening) return;
     this.#reading.run(() => (window.tail - window.end > JUMP ? window.openEnd() : window.forward(Infinity)));
   }
 
-  #connectionChanged() {
-    const { name, since } = this.#follower.state;
-    if (name === "waiting") this.#outage ??= since;
-    if (name === "open") this.#reading.again();
-    this.#say("state");
-  }
-
-  #end(fate, trouble = this.trouble) {
-    this.fate = fate;
-    this.trouble = trouble;
-    if (fate === "ended") this.window.closed = true;
+  #ended() {
+    if (this.#live.fate === "ended") this.window.closed = true;
     this.#setFooter();
     this.#say("state");
     this.#counts.soon();
   }
 
   #setFooter() {
-    this.window.footer = footerOf(this.fate, { trouble: this.trouble, reopen: () => this.reopen() });
+    const { fate, trouble } = this.#live;
+    this.window.footer = footerOf(fate, { trouble, reopen: () => this.reopen(), retry: () => this.retry() });
     this.window.dispatchEvent(new Event("change"));
   }
 
@@ -375,8 +330,7 @@ export class Session extends EventTarget {
   }
 
   #makeWindow() {
-    const range = this.range && { floor: this.range.floor, ceiling: this.range.ceiling, until: this.range.untilText };
-    const window = new StreamWindow(this.#client, this.id, this.#places, { filter: this.filter, range });
+    const window = new StreamWindow(this.#client, this.id, this.#places, { filter: this.filter, range: this.range });
     window.tail = this.window?.tail ?? 0;
     window.closed = this.window?.closed ?? false;
     return window;
@@ -392,45 +346,30 @@ export class Session extends EventTarget {
       this.search?.reached(detail.byte);
       this.#say("state");
     });
-    if (this.fate) this.#setFooter();
+    if (this.#live?.fate) this.#setFooter();
     this.#say("window");
-  }
-
-  /** What a link to an event is good for: its byte, or null when it leads nowhere. */
-  async #check(offset) {
-    try {
-      const byte = byteOf(offset);
-      await this.#client.head(this.id, { offset });
-      return { byte };
-    } catch (error) {
-      if (error.status === 0) throw error;
-      this.trouble =
-        error.status === 410
-          ? "the link is to a file that has since been cut or replaced"
-          : `the link leads nowhere: ${error.message}`;
-      return null;
-    }
   }
 
   /** What no further attempt will mend. */
   #refused(error) {
     if (error.status === 404) this.#missing();
-    else if (error.status === 410) this.#end("replaced");
+    else if (error.status === 410) this.#live.end("replaced");
+    else if ([401, 403].includes(error.status)) this.#live.refused(error);
     else {
-      this.trouble = error.message;
+      this.#live.trouble = error.message;
       this.#say("state");
     }
   }
 
   #recovered() {
-    if (this.fate === "refused") return;
-    this.trouble = null;
+    if (["refused", "signed-out"].includes(this.#live.fate)) return;
+    this.#live.trouble = null;
     this.#say("state");
   }
 
   #missing() {
-    this.#end(this.window.tail > 0 ? "deleted" : "missing");
-    if (this.fate === "missing" && !this.#follower.places.has(this.id)) this.#follower.add(this.id);
+    this.#live.end(this.window.tail > 0 ? "deleted" : "missing");
+    if (this.#live.fate === "missing" && !this.#live.followed) this.#live.follow();
   }
 
   #say(type) {

@@ -1,7 +1,7 @@
 /**
  * `<stream-toolbar>`: find, filter, go to a time, follow. Every button moves the view; none reaches a mission.
  *
- * Events: `search` (`{text}`), `types` (`{types}`), `moment` (`{text}`), `first`, `last`, `follow`, `cancel`,
+ * Events: `find` (`{text}`), `types` (`{types}`), `moment` (`{text}`), `first`, `last`, `follow`, `cancel`,
  * `continue`, `whole` (leave the range).
  */
 
@@ -202,7 +202,7 @@ export class StreamToolbar extends HTMLElement {
 
   #searchNow() {
     clearTimeout(this.#timer);
-    this.#tell("search", { text: this.text });
+    this.#tell("find", { text: this.text });
   }
 
   #tell(type, detail = {}) {

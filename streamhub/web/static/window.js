@@ -25,10 +25,11 @@ export class StreamWindow extends EventTarget {
   #job = new AbortController();
   #forwarding = null;
   #backwarding = null;
+  #opening = 0;
 
   /**
    * @param filter `{types, text}`: which lines become rows
-   * @param range `{floor, ceiling, until}`: bytes that the window keeps between, and the time (ISO 8601) of the ceiling
+   * @param range `{floor, ceiling, until}`: bytes that the window keeps between, and the last time in it (milliseconds)
    */
   constructor(client, id, places, { filter = {}, range = null } = {}) {
     super();
@@ -39,7 +40,7 @@ export class StreamWindow extends EventTarget {
     this.text = filter.text ?? "";
     this.floor = range?.floor ?? 0;
     this.ceiling = range?.ceiling ?? Infinity;
-    this.until = range?.until;
+    this.until = range ? new Date(Math.ceil(range.until)).toISOString() : undefined;
     this.tail = 0;
     this.closed = false;
     /** A `Note` that stands after the last row of the stream. */
@@ -78,8 +79,32 @@ export class StreamWindow extends EventTarget {
     return this.tail ? Math.min(1, row.start / this.tail) : 0;
   }
 
+  /** Whether it is on its way to another place: it holds next to nothing, but that is no place to read on from. */
+  get opening() {
+    return this.#opening > 0;
+  }
+
   /** Begin again around a byte, which need not be the start of a line; gives the first row from there on. */
-  async openAt(byte, { exact = false, before = 80 } = {}) {
+  openAt(byte, options) {
+    return this.#arriving(this.#openAt(byte, options));
+  }
+
+  /** Begin again at the end. `seen`: how far the stream goes was asked for just now. */
+  openEnd(options) {
+    return this.#arriving(this.#openEnd(options));
+  }
+
+  async #arriving(opened) {
+    this.#opening += 1;
+    try {
+      return await opened;
+    } finally {
+      this.#opening -= 1;
+      this.#changed();
+    }
+  }
+
+  async #openAt(byte, { exact = false, before = 80 } = {}) {
     const signal = this.#restart();
     const target = Math.min(Math.max(byte, this.floor), this.ceiling);
     const place = exact ? target : Math.max(this.floor, await this.#places.near(target, { signal }));
@@ -90,19 +115,16 @@ export class StreamWindow extends EventTarget {
     }
     const index = this.rows.findIndex((row) => row.start >= target);
     if ((index < 0 ? this.rows.length : index) < before) await this.backward(before);
-    this.#changed();
     return this.rows.find((row) => row.start >= target) ?? this.rows.at(-1) ?? null;
   }
 
-  /** Begin again at the end. */
-  async openEnd() {
+  async #openEnd({ seen = false } = {}) {
     const signal = this.#restart();
-    let end = this.ceiling;
-    if (end === Infinity) {
+    if (this.ceiling === Infinity && !seen) {
       const { tail, closed } = await this.#client.head(this.id, { signal });
       this.see(tail, closed);
-      end = this.tail;
     }
+    const end = Math.min(this.ceiling, this.tail);
     const short = end <= STEP.first && this.floor === 0;
     this.#held.begin(short ? 0 : end);
     if (short || this.filtered || this.ceiling !== Infinity) {
@@ -115,7 +137,6 @@ export class StreamWindow extends EventTarget {
       this.#held.begin(byteOf(probe.next));
       await this.forward(Infinity);
     }
-    this.#changed();
     return this.rows.at(-1) ?? null;
   }
 

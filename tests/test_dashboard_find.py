@@ -1,0 +1,128 @@
+"""Finding in the dashboard, in a browser: types, text, times, the timeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from tests.pages import Dashboard, line, linked, signals, token
+from tests.servers import Stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_chips_show_only_some_types(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Chips count each type; pressed ones filter, live events too; the address keeps them."""
+    with Stream(tmp_path) as stream:
+        for number in range(30):
+            stream.write(line(number, "extraction", target=f"t-{number}", count=1) if number % 3 else line(number))
+        await dashboard.open("s")
+        chip = dashboard.page.get_by_role("button", name="extraction")
+        await expect(chip).to_contain_text("20")
+        await chip.click()
+        await expect(dashboard.rows).to_have_count(20)
+        await expect(dashboard.page.locator(".row.signal")).to_have_count(0)
+        stream.write(line(31))
+        stream.write(line(32, "extraction", target="t-32", count=1))
+        await expect(dashboard.rows).to_have_count(21)
+        assert dashboard.page.url.endswith("#/s/s?type=extraction")
+        await dashboard.page.reload()
+        await expect(dashboard.rows).to_have_count(21)
+        await dashboard.page.get_by_role("button", name="extraction").click()
+        await expect(dashboard.row("event-31")).to_have_count(1)
+
+
+async def test_search_goes_through_the_whole_stream(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What is far from the view is found too; "View in context" leads to it among its neighbours."""
+    lines = [line(number) for number in range(8000)]
+    lines[3000] = line(3000, name="Needle", value="a")
+    lines[6000] = line(6000, name="needle", value="b")
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines))
+    await dashboard.open("s")
+    await expect(dashboard.row("event-7999")).to_be_in_viewport()
+    await dashboard.search("NEEDLE")
+    assert await dashboard.held() == ["Needle a", "needle b"]
+    await expect(dashboard.rows.locator("mark")).to_have_text(["Needle", "needle"])
+    await dashboard.row("needle a").click()
+    assert await linked(dashboard) == token(lines, 3000)
+    await dashboard.page.get_by_role("button", name="View in context").click()
+    await expect(dashboard.row("event-2999")).to_be_visible()
+    await expect(dashboard.row("event-3001")).to_be_visible()
+    await expect(dashboard.page.locator(".row[aria-selected=true]")).to_contain_text("Needle a")
+    await dashboard.page.locator("event-rows .view").focus()
+    await dashboard.press("n")
+    await expect(dashboard.page.locator(".row[aria-selected=true]")).to_contain_text("needle b")
+    await expect(dashboard.row("event-6001")).to_be_visible()
+
+
+async def test_search_with_no_match_says_so(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Nothing found is told, and an event that matches later appears."""
+    with Stream(tmp_path) as stream:
+        stream.write(line(1))
+        await dashboard.open("s")
+        await expect(dashboard.rows).to_have_count(1)
+        await dashboard.search("needle")
+        await expect(dashboard.page.locator("stream-pane .empty")).to_have_text("No event is like that.")
+        stream.write(line(2, name="needle"))
+        await expect(dashboard.row("needle")).to_have_count(1)
+        await dashboard.press("Escape")
+        await dashboard.press("Escape")
+        await expect(dashboard.row("event-1")).to_have_count(1)
+
+
+async def test_jumps_in_time(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A time of day, a time into the mission, a time before its end; a range keeps to it; nonsense is refused."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(7200)))
+    await dashboard.open("s", "")
+    await dashboard.page.get_by_role("button", name="Times: local").click()
+    await expect(dashboard.page.locator("#times")).to_have_text("Times: UTC")
+    field = dashboard.page.get_by_label("Go to time")
+    await expect(dashboard.page.locator(".facts")).to_contain_text("7,200 events")
+    for typed, first in (("01:00:00", 3600), ("+0:30:00", 1800), ("-10m", 6599), ("2026-01-01T00:05:00Z", 300)):
+        await field.fill(typed)
+        await field.press("Enter")
+        await expect(dashboard.rows.first).to_be_visible()
+        await expect(dashboard.row(f"event-{first}")).to_be_visible()
+        await expect(dashboard.row(f"event-{first - 20}")).to_have_count(0)
+    await field.fill("00:10:00..00:10:10")
+    await field.press("Enter")
+    await expect(dashboard.rows).to_have_count(10)
+    assert await dashboard.held() == signals(*range(600, 610))
+    await dashboard.page.locator(".chip.range").click()
+    await expect(dashboard.row("event-7199")).to_be_in_viewport()
+    await field.fill("teatime")
+    await field.press("Enter")
+    assert "no time" in await field.evaluate("field => field.validationMessage")
+
+
+async def test_timeline_keeps_to_a_brushed_range(dashboard: Dashboard, tmp_path: Path) -> None:
+    """The histogram is described in words; dragging over it keeps the list to that range, a click goes to a time."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(1000)))
+    await dashboard.open("s")
+    plot = dashboard.page.locator("stream-timeline .u-over")
+    await expect(plot).to_be_visible()
+    await expect(dashboard.page.get_by_role("img", name="Timeline of 1,000 events")).to_be_visible()
+    box = await plot.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    await dashboard.page.mouse.click(box["x"] + box["width"] * 0.5, y)
+    await expect(dashboard.row("event-999")).to_have_count(0)
+    middle = int((await dashboard.held())[0].removeprefix("event-"))
+    await dashboard.page.mouse.move(box["x"] + box["width"] * 0.25, y)
+    await dashboard.page.mouse.down()
+    await dashboard.page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=5)
+    await dashboard.page.mouse.up()
+    await expect(dashboard.page.locator(".chip.range")).to_be_visible()
+    await expect(dashboard.page.locator("stream-ruler")).to_have_attribute("aria-valuenow", "25")
+    await dashboard.press("G")
+    await expect(dashboard.page.locator(".pill")).to_be_hidden()
+    kept = [int(text.removeprefix("event-")) for text in await dashboard.held()]
+    assert kept == list(range(kept[0], kept[-1] + 1))
+    assert 230 <= kept[0] <= 270
+    assert 480 <= kept[-1] <= 520
+    assert middle < kept[-1]

@@ -1,0 +1,85 @@
+"""The dashboard's list of streams, in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import expect
+
+from tests.pages import REFUSED, Dashboard, line, visiting
+from tests.servers import ServerProcess, Stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_streams_appear_by_themselves(dashboard: Dashboard, tmp_path: Path) -> None:
+    """An empty folder says so; a stream that begins is listed with its mission and its last event in words."""
+    await dashboard.open()
+    await expect(dashboard.page.locator(".empty")).to_contain_text("No stream yet")
+    with Stream(tmp_path, "s-1") as stream:
+        stream.write(line(1, "extraction", "prices", target="offers", count=12))
+        item = dashboard.page.locator(".streams li")
+        await expect(item).to_have_count(1)
+        await expect(item).to_contain_text("prices")
+        await expect(item).to_contain_text("Extracted 12 offers")
+        await expect(item).to_contain_text("1 event")
+        stream.write(line(2, "navigation", "prices", url="https://example.com/a", action="click"))
+        await expect(item).to_contain_text("Clicked https://example.com/a")
+
+
+async def test_list_says_how_streams_stand(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Completed, failed, quiet, and how many lines are malformed."""
+    for stream, state in (("a", "completed"), ("b", "failed")):
+        (tmp_path / f"{stream}.jsonl").write_bytes(line(1) + line(2, "status", state=state, final=True))
+    (tmp_path / "c.jsonl").write_bytes(line(1) + b"{torn\n")
+    await dashboard.open()
+    items = dashboard.page.locator(".streams li")
+    await expect(items.filter(has_text="completed")).to_have_count(1)
+    await expect(items.filter(has_text="failed")).to_have_count(1)
+    await expect(items.filter(has_text="quiet for")).to_have_count(1)
+    await expect(items.filter(has_text="1 malformed")).to_have_count(1)
+
+
+async def test_list_puts_newest_activity_first(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A stream that gets an event moves to the top."""
+    with Stream(tmp_path, "old") as old, Stream(tmp_path, "new") as new:
+        old.write(line(1, mission="old"))
+        new.write(line(2, mission="new"))
+        await dashboard.open()
+        names = dashboard.page.locator(".streams a.open")
+        await expect(names).to_have_text(["new", "old"])
+        old.write(line(3, mission="old"))
+        await expect(names).to_have_text(["old", "new"])
+
+
+async def test_list_can_be_filtered(dashboard: Dashboard, tmp_path: Path) -> None:
+    """The filter box keeps what has the text in its id or mission, also of streams past the first page."""
+    for number in range(80):
+        (tmp_path / f"run-{number}.jsonl").write_bytes(line(number, mission=f"mission-{number}"))
+    await dashboard.open()
+    names = dashboard.page.locator(".streams a.open")
+    await expect(names).to_have_count(60)
+    await dashboard.page.get_by_label("Filter by mission or stream").fill("run-3")
+    await expect(names).to_have_count(11)
+    await expect(dashboard.page.locator(".streams li")).to_have_count(11)
+
+
+@pytest.mark.slow
+async def test_missing_list_is_no_end(browser: Browser, tmp_path: Path) -> None:
+    """A server that cannot be reached is said to be away, and the list comes back with it."""
+    (tmp_path / "s.jsonl").write_bytes(line(1))
+    async with ServerProcess(tmp_path) as process, visiting(browser, process.url) as dashboard:
+        dashboard.allowed += [REFUSED]
+        await dashboard.open()
+        await expect(dashboard.page.locator(".streams li")).to_have_count(1)
+        await process.stop()
+        await expect(dashboard.page.locator(".connection")).to_contain_text("Not connected · since")
+        await expect(dashboard.page.locator(".streams li")).to_have_count(1)
+        await process.start()
+        await expect(dashboard.page.locator(".connection")).to_have_text("Live")
