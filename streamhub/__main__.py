@@ -27,7 +27,9 @@ def main() -> int:
         if sys.argv[1:] == ["--version"]:  # a mission's environment may have no more than what it takes to emit
             print(f"streamhub {version('streamhub')}")
             return 0
-        print(f'streamhub: {package} is not installed: pip install "streamhub[{_EXTRAS[package]}]"', file=sys.stderr)
+        # By its path, not by its name: another project bears that name in the package index.
+        extra = f"install streamhub's checkout with its extra: pip install '.[{_EXTRAS[package]}]'"
+        print(f"streamhub: {package} is not installed: {extra}", file=sys.stderr)
         return 1
 
 

@@ -179,7 +179,9 @@ def test_nats_is_not_installed(tmp_path: Path) -> None:
     """Without NATS's client one line says how to get it, and help is there all the same."""
     ended = python(f"import sys; sys.modules['nats'] = None; {MAIN}", "relay", "push", "--dir", str(tmp_path))
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.splitlines()[-1] == 'streamhub: nats is not installed: pip install "streamhub[relay]"'
+    complaint = ended.stderr.splitlines()[-1]
+    assert complaint.startswith("streamhub: nats is not installed: ")
+    assert complaint.endswith("pip install '.[relay]'")
     for arguments in (["--help"], ["relay", "--help"], ["relay", "pull", "--help"]):
         assert python(f"import sys; sys.modules['nats'] = None; {MAIN}", *arguments).returncode == 0
 
