@@ -21,7 +21,7 @@ from streamhub.relay.settings import without_secret
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nats.aio.client import Server
+    from nats.aio.client import Server, Srv
     from nats.js.client import JetStreamContext
 
     from streamhub.relay.meter import Meter
@@ -51,7 +51,7 @@ class Link:
 
     def __init__(self, settings: Settings, meter: Meter) -> None:
         self.settings = settings
-        self.client = Client()
+        self.client: Client = _Client()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._meter = meter
         self._up = asyncio.Event()
@@ -200,6 +200,15 @@ class Link:
         if not (self._closing or self.failed.done()):
             reason = reason_of(self.client.last_error or nats.errors.ConnectionClosedError())
             self.failed.set_exception(StreamhubError(f"NATS at {self.where} closed the connection: {reason}"))
+
+
+class _Client(Client):
+    """Nats-py leaves the socket of a try that failed to the garbage collector; here it is closed before the next."""
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        await super()._connect_to_server(s)
 
 
 def reason_of(error: BaseException) -> str:
