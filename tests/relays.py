@@ -39,7 +39,7 @@ async def push_once(directory: Path, url: str, **settings: Any) -> Meter:
     """Push what is there; gives what was counted."""
     meter = Meter()
     async with Link(settings_of(directory, url, once=True, **settings), meter) as link:
-        await Pusher(link, Store(link), meter).run(asyncio.Event())
+        await Pusher(link, Store(link), meter).run()
     return meter
 
 
@@ -48,35 +48,40 @@ async def pull_once(directory: Path, url: str, **settings: Any) -> Meter:
     meter = Meter()
     with Edge(str(directory)) as edge:
         async with Link(settings_of(directory, url, once=True, **settings), meter) as link:
-            await Puller(link, Store(link), edge, meter).run(asyncio.Event())
+            await Puller(link, Store(link), edge, meter).run()
     return meter
+
+
+async def stopped(task: asyncio.Future[None]) -> None:
+    """End it as a signal does; that it failed before is raised."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 @contextlib.asynccontextmanager
 async def pushing(directory: Path, url: str, **settings: Any) -> AsyncIterator[Meter]:
     """Push within the block."""
-    meter, stop = Meter(), asyncio.Event()
+    meter = Meter()
     async with Link(settings_of(directory, url, **settings), meter) as link:
-        task = asyncio.ensure_future(Pusher(link, Store(link), meter).run(stop))
+        task = asyncio.ensure_future(Pusher(link, Store(link), meter).run())
         try:
             yield meter
         finally:
-            stop.set()
-            await task
+            await stopped(task)
 
 
 @contextlib.asynccontextmanager
 async def pulling(directory: Path, url: str, **settings: Any) -> AsyncIterator[Meter]:
     """Pull within the block."""
-    meter, stop = Meter(), asyncio.Event()
+    meter = Meter()
     with Edge(str(directory)) as edge:
         async with Link(settings_of(directory, url, **settings), meter) as link:
-            task = asyncio.ensure_future(Puller(link, Store(link), edge, meter).run(stop))
+            task = asyncio.ensure_future(Puller(link, Store(link), edge, meter).run())
             try:
                 yield meter
             finally:
-                stop.set()
-                await task
+                await stopped(task)
 
 
 @contextlib.asynccontextmanager

@@ -91,6 +91,22 @@ async def test_once(origin: Path, edge: Path, broker: Broker) -> None:
     assert list(contents(edge)) == ["a.1.jsonl"]
 
 
+async def test_a_configuration_file(origin: Path, edge: Path, tmp_path: Path, broker: Broker) -> None:
+    """A table of its own holds what both directions, or one of them, are to be told; flags come first."""
+    file = tmp_path / "streamhub.toml"
+    file.write_text(f'port = 1\n[relay]\nnats = "{broker.url}"\nmatch = "b.*"\nonce = true\nmax-age = "1h"\n')
+    async with started("relay", "push", "--config", file, "--dir", origin) as process:
+        assert "10 lines, " in (await end_of(process)).err
+    async with started("relay", "pull", "--match", "*", "--dir", edge, STREAMHUB_CONFIG=str(file)) as process:
+        assert (await end_of(process)).code == 0
+    assert list(contents(edge)) == ["b.1.jsonl"]
+    file.write_text("[relay]\nnope = 1\n")
+    async with started("relay", "pull", "--config", file) as process:
+        outcome = await end_of(process)
+    assert outcome.code == 2
+    assert "relay has no setting 'nope'" in outcome.complaint
+
+
 async def test_once_tells_what_differs(origin: Path, edge: Path, broker: Broker) -> None:
     """A stream that differs is exit code 4, at either end; the others are carried."""
     await push_once(origin, broker.url)
@@ -190,3 +206,15 @@ async def test_pulled_is_what_the_command_pushed(origin: Path, edge: Path, broke
         assert (await end_of(process)).code == 0
     await pull_once(edge, broker.url)
     assert contents(edge) == contents(origin)
+
+
+@pytest.mark.parametrize("end", ["push", "pull"])
+async def test_a_signal_while_nothing_answers(edge: Path, end: str) -> None:
+    """Told to stop while it waits for a server, or for JetStream's stream, a relay ends, with 0."""
+    async with started("relay", end, "--dir", edge, "--nats", f"nats://127.0.0.1:{free_port()}") as process:
+        assert b"Ctrl-C stops it" in await line_of(process.stderr)
+        assert b"Connect call failed" in await line_of(process.stderr)
+        process.send_signal(signal.SIGTERM)
+        outcome = await end_of(process)
+    assert outcome.code == 0
+    assert "Traceback" not in outcome.err

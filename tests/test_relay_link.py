@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,39 @@ async def test_an_nkey(origin: Path, edge: Path, tmp_path: Path, nats_server: st
         assert contents(edge) == contents(origin)
         with pytest.raises(UnauthorizedError):
             await push_once(origin, broker.url)
+
+
+async def test_no_more_rights_than_needed(origin: Path, edge: Path, tmp_path: Path, nats_server: str) -> None:
+    """What the manual says that each end must be allowed is enough; an edge needs no right to publish a line."""
+    api = "$JS.API"
+    read = [
+        f"{api}.STREAM.INFO.STREAMHUB",
+        f"{api}.CONSUMER.CREATE.STREAMHUB.>",
+        f"{api}.CONSUMER.DELETE.STREAMHUB.*",
+        f"{api}.CONSUMER.MSG.NEXT.STREAMHUB.*",
+    ]
+    rights = {
+        "origin": [*read, "streamhub.*", f"{api}.STREAM.CREATE.STREAMHUB", f"{api}.STREAM.MSG.GET.STREAMHUB"],
+        "edge": [*read, f"{api}.DIRECT.GET.STREAMHUB"],
+    }
+    users = ", ".join(
+        f'{{ user: {name}, password: p, permissions: {{ publish: {json.dumps(allowed)}, subscribe: ["_INBOX.>"] }} }}'
+        for name, allowed in rights.items()
+    )
+    async with make_broker(nats_server, tmp_path / "nats", f"authorization {{ users: [ {users} ] }}") as broker:
+        origin_url, edge_url = (broker.url.replace("//", f"//{name}:p@") for name in rights)
+        with Stream(origin) as stream:
+            async with pushing(origin, origin_url), pulling(edge, edge_url) as meter:
+                for number in range(10):
+                    stream.line(number)
+                await until_same(origin, edge)
+                (edge / "s.jsonl").write_bytes(b"")  # so that it is searched for
+                stream.line(10)
+                await until_same(origin, edge)
+            assert not meter.refused
+            stream.line(11)
+            assert (await push_once(origin, origin_url)).lines == 1
+            assert (await pull_once(edge, edge_url)).lines == 1
 
 
 async def test_tls_both_ways(

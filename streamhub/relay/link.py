@@ -79,9 +79,15 @@ class Link:
         options = self._options()
         connect = asyncio.ensure_future(self.client.connect(**options))
         patience = _PATIENCE if self.settings.once else None
-        await asyncio.wait({connect, self.failed}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        if not connect.done() or connect.exception() is not None:
-            await self._give_up(connect)
+        try:
+            await asyncio.wait({connect, self.failed}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not connect.done() or connect.exception() is not None:
+                await self._give_up(connect)
+        if self.failed.done():
+            await self.failed
+        if not connect.done() or connect.cancelled() or connect.exception() is not None:
+            raise StreamhubError(f"cannot reach NATS at {self.where}: {self._said or 'no answer'}")
         self._meter.connected = True
         self._said = ""
         self._up.set()
@@ -142,9 +148,6 @@ class Link:
             await connect
         with suppress(*_UNHAPPY):
             await self.client.close()
-        if self.failed.done():
-            await self.failed
-        raise StreamhubError(f"cannot reach NATS at {self.where}: {self._said or 'no answer'}")
 
     def _options(self) -> dict[str, Any]:
         settings = self.settings
