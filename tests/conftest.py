@@ -88,3 +88,19 @@ async def broker(tmp_path_factory: pytest.TempPathFactory, nats_server: str) -> 
     """A NATS server with JetStream, in a process of its own."""
     async with Broker(nats_server, tmp_path_factory.mktemp("nats")) as running:
         yield running
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """The folder that a relay pushes from."""
+    path = tmp_path / "origin"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Path:
+    """The folder that a relay pulls to."""
+    path = tmp_path / "edge"
+    path.mkdir()
+    return path

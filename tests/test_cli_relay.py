@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import pty
 import signal
+import sys
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from streamhub.cli.relay_progress import progress
+from streamhub.relay.meter import Meter
 from tests.commands import command, end_of, line_of, started
 from tests.relays import contents, pull_once, push_once
 from tests.servers import Stream, free_port, until
@@ -20,23 +26,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def origin(tmp_path: Path) -> Path:
+def origin(origin: Path) -> Path:
     """The origin's folder, with two streams."""
-    path = tmp_path / "origin"
-    path.mkdir()
     for name in ("a.1", "b.1"):
-        with Stream(path, name) as stream:
+        with Stream(origin, name) as stream:
             for number in range(10):
                 stream.line(number)
-    return path
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Path:
-    """The edge's folder."""
-    path = tmp_path / "edge"
-    path.mkdir()
-    return path
+    return origin
 
 
 @pytest.mark.parametrize(
@@ -218,3 +214,33 @@ async def test_a_signal_while_nothing_answers(edge: Path, end: str) -> None:
         outcome = await end_of(process)
     assert outcome.code == 0
     assert "Traceback" not in outcome.err
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs a relay on a terminal sees how much is still to come, until it is up to date."""
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        meter = Meter()
+        meter.sent(b"x" * 1000)
+        meter.behind("s", 2_000_000)
+        with progress(meter):
+            assert "catching up" in read_until(seen, "MB")
+            meter.behind("s", 0)
+            read_until(seen, "up to date")
+
+
+def read_until(terminal: io.RawIOBase | io.FileIO, text: str) -> str:
+    """What a terminal is told, up to a text."""
+    told = ""
+    while text not in told:
+        told += (terminal.read(4096) or b"").decode()
+    return told
+
+
+def test_no_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log gets none of it."""
+    with progress(Meter()):
+        pass
+    assert capsys.readouterr() == ("", "")

@@ -122,11 +122,8 @@ async def _until_all_grow(edges: list[Path]) -> None:
 
 
 @pytest.mark.slow
-async def test_many_streams(tmp_path: Path, broker: Broker) -> None:
+async def test_many_streams(origin: Path, edge: Path, broker: Broker) -> None:
     """A thousand streams are carried, followed, and after a restart of both ends brought up to date."""
-    origin, edge = tmp_path / "origin", tmp_path / "edge"
-    origin.mkdir()
-    edge.mkdir()
     _append(origin, range(STREAMS), b"1")
     async with pushing(origin, broker.url), pulling(edge, broker.url):
         await until_same(origin, edge, 60)
@@ -209,11 +206,8 @@ async def cluster(tmp_path: Path, nats_server: str) -> AsyncIterator[list[Broker
 
 
 @pytest.mark.slow
-async def test_a_cluster_fails_over(tmp_path: Path, cluster: list[Broker]) -> None:
+async def test_a_cluster_fails_over(origin: Path, edge: Path, tmp_path: Path, cluster: list[Broker]) -> None:
     """With three replicas the server that leads can be killed: nothing that was acknowledged is lost, all goes on."""
-    origin, edge = tmp_path / "origin", tmp_path / "edge"
-    origin.mkdir()
-    edge.mkdir()
     urls = tuple(broker.url for broker in cluster)
     async with AsyncExitStack() as stack:
         pushed = await stack.enter_async_context(pushing(origin, urls[0], servers=urls, replicas=3))

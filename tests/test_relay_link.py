@@ -24,22 +24,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def origin(tmp_path: Path) -> Path:
-    """The origin's folder."""
-    path = tmp_path / "origin"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Path:
-    """The edge's folder."""
-    path = tmp_path / "edge"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Relays that take silence for a loss early."""
     monkeypatch.setattr(link, "_PING", 0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -113,9 +114,12 @@ class Puller:
             self._read_alone(lack.head)
         async with Reader(self._link, self._store.name, self._subject, start.sequence) as reader:
             while not (self._once and await reader.is_done()):
-                foreign = reader.foreign
-                await self._take(await reader.read())
-                self._meter.foreign += reader.foreign - foreign
+                pieces = await reader.read()
+                await self._take(pieces)
+                self._meter.pending = reader.pending
+                self._meter.foreign = reader.foreign
+                if pieces:
+                    self._meter.delay = max(0.0, time.time() - pieces[-1].time)
         while alone := [copy.task for copy in self._copies.values() if copy.task is not None]:
             await asyncio.wait(alone)
 

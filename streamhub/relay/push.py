@@ -110,7 +110,7 @@ class Pusher:
         new = [name for name in self._wanted(names) if name not in self._feeds]
         moved = [name for name, (inode, _) in self._resting.items() if names.get(name) != inode]
         for name in moved:
-            self._feeds[name].sure = False
+            self._feeds[name].doubt()
             if name not in names:
                 _tell_deleted(name)
         if new or moved:
@@ -160,9 +160,9 @@ class Pusher:
             feed = self._feeds[tail.stream]
             match change:
                 case Replaced() | Appeared():
-                    feed.sure = False
+                    feed.doubt()
                 case Gone():
-                    feed.sure = False
+                    feed.doubt()
                     _tell_deleted(feed.stream)
                 case Grew():
                     pass
