@@ -83,7 +83,8 @@ async def test_every_part_is_killed_in_turn(tmp_path: Path, nats_server: str) ->
         roamers = [Roamer(stream.id, [server.url for server in servers]) for stream in streams]
         reading = [asyncio.create_task(roamer.read()) for roamer in roamers]
         writing = asyncio.create_task(_write(streams))
-        for part in [broker, pusher, *pullers, *servers] * KILLS:
+        parts: list[Broker | RelayProcess | ServerProcess] = [broker, pusher, *pullers, *servers]
+        for part in parts * KILLS:
             await _until_all_grow(edges)
             await part.stop(signal.SIGKILL)
             grown = size_of(origin)

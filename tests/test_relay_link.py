@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+from urllib.parse import urlparse
 
-import nkeys
+import nkeys  # type: ignore[import-untyped]
 import pytest
 from nats.aio.client import Server
 
@@ -19,8 +21,7 @@ from tests.certificates import make_certificate
 from tests.relays import Line, contents, pull_once, pulling, push_once, pushing, until_same
 from tests.servers import Stream, until
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_KINDS = (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_ACCOUNT)
 
 
 @pytest.fixture
@@ -64,6 +65,52 @@ async def test_an_nkey(origin: Path, edge: Path, tmp_path: Path, nats_server: st
     async with make_broker(nats_server, tmp_path / "nats", config) as broker:
         await push_once(origin, broker.url, nkey=str(file))
         await pull_once(edge, broker.url, nkey=str(file))
+        assert contents(edge) == contents(origin)
+        with pytest.raises(UnauthorizedError):
+            await push_once(origin, broker.url)
+
+
+class Signer:
+    """A pair of keys as NATS has them, that signs tokens for others."""
+
+    def __init__(self, kind: int) -> None:
+        self.seed: bytes = nkeys.encode_seed(os.urandom(32), kind)
+        self.public: str = nkeys.from_seed(bytearray(self.seed)).public_key.decode()
+
+    def token(self, subject: str, kind: str, **claims: Any) -> str:
+        """A token that says so of somebody."""
+        said = {"iss": self.public, "sub": subject, "name": kind, "iat": 1, "jti": "x"}
+        body = {**said, "nats": {"type": kind, "version": 2, **claims}}
+        parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, body)]
+        signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+        signature = nkeys.from_seed(bytearray(self.seed)).sign(signed)
+        return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+async def test_credentials(origin: Path, edge: Path, tmp_path: Path, nats_server: str) -> None:
+    """A file as ``nsc`` makes it, with a token and a seed, lets in whom an operator's account knows."""
+    operator, system, account = (Signer(kind) for kind in _KINDS)
+    user = Signer(nkeys.PREFIX_BYTE_USER)
+    every = dict.fromkeys(("subs", "conn", "leaf", "imports", "exports", "data", "payload"), -1)
+    stored = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
+    accounts = {
+        system.public: operator.token(system.public, "account", limits=every),
+        account.public: operator.token(account.public, "account", limits={**every, **stored}),
+    }
+    config = (
+        f'operator: "{operator.token(operator.public, "operator")}"\nsystem_account: {system.public}\n'
+        f"resolver: MEMORY\nresolver_preload: {json.dumps(accounts)}\n"
+    )
+    creds = tmp_path / "user.creds"
+    token = account.token(user.public, "user", subs=-1, data=-1, payload=-1)
+    creds.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n"
+    )
+    (origin / "s.jsonl").write_bytes(b'{"n":1}\n')
+    async with make_broker(nats_server, tmp_path / "nats", config) as broker:
+        await push_once(origin, broker.url, creds=str(creds))
+        await pull_once(edge, broker.url, creds=str(creds))
         assert contents(edge) == contents(origin)
         with pytest.raises(UnauthorizedError):
             await push_once(origin, broker.url)
@@ -192,10 +239,9 @@ def test_waits_grow_and_differ() -> None:
     assert len({Backoff().next() for _ in range(20)}) > 10
 
 
-def test_what_waits_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several servers the one that failed least is tried next."""
-    choose: Callable[..., object] = link._choose_server
-    servers = [Server(uri=None, reconnects=count) for count in (3, 1, 2)]  # type: ignore[arg-type]
-    server, wait = choose(servers, {})  # type: ignore[misc]
+def test_the_server_that_failed_least_is_next() -> None:
+    """Of several servers that one is tried, after a wait as long as its failures make it."""
+    servers = [Server(uri=urlparse("nats://n"), reconnects=count) for count in (3, 1, 2)]
+    server, wait = link._choose_server(servers, {})
     assert server is servers[1]
     assert 0.1 <= wait <= 0.2
