@@ -74,6 +74,14 @@ class Broker:
                         return True
         return False
 
+    def knows_all_peers(self, count: int) -> bool:
+        """Whether it leads the cluster, and sees so many others in step."""
+        with contextlib.suppress(OSError):
+            meta = self._ask("jsz").get("meta_cluster") or {}
+            replicas = meta.get("replicas") or []
+            return meta.get("leader") == self._config.stem and [peer["current"] for peer in replicas] == [True] * count
+        return False
+
     def _ask(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor}/{path}", timeout=2) as answer:
             found = json.load(answer)

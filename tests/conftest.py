@@ -107,11 +107,30 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def nats_server(require_tool: Callable[[str, str], str]) -> str:
+    """The program that serves JetStream."""
+    return require_tool("nats-server", "serves JetStream")
+
+
 @pytest.fixture
-async def broker(
-    tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str, str], str]
-) -> AsyncIterator[Broker]:
+async def broker(tmp_path_factory: pytest.TempPathFactory, nats_server: str) -> AsyncIterator[Broker]:
     """A NATS server with JetStream, in a process of its own."""
-    program = require_tool("nats-server", "serves JetStream")
-    async with Broker(program, tmp_path_factory.mktemp("nats")) as running:
+    async with Broker(nats_server, tmp_path_factory.mktemp("nats")) as running:
         yield running
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """The folder that a relay pushes from."""
+    path = tmp_path / "origin"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Path:
+    """The folder that a relay pulls to."""
+    path = tmp_path / "edge"
+    path.mkdir()
+    return path

@@ -63,6 +63,21 @@ def test_a_pace_is_measured(tmp_path: Path) -> None:
     assert 0 < run["figures"]["p50_ms"] <= run["figures"]["p99_ms"]
 
 
+@pytest.mark.slow
+def test_a_relay_is_measured(tmp_path: Path, nats_server: str) -> None:
+    """The same events with a relay and without; and each end with a backlog, whole, or it would fail."""
+    done = bench(tmp_path, "--case", "relay,relay-backlog", "--json", "runs.json")
+    assert done.returncode == 0, done.stderr
+    runs = {
+        (run["case"], run["peer"]): run["figures"] for run in json.loads((tmp_path / "runs.json").read_text())["runs"]
+    }
+    for peer in ("streamhub", "streamhub-relay"):
+        assert 0 < runs["relay", peer]["p50_ms"] <= runs["relay", peer]["p99_ms"]
+    for end in ("push", "pull"):
+        assert runs["relay-backlog", end]["lines_per_s"] > 0
+        assert runs["relay-backlog", end]["peak_mib"] > 1
+
+
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     """A typing error measures nothing."""
     for arguments in (("--case", "brust"), ("--case", "burst", "--peer", "streamhup")):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import pty
 import signal
+import sys
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from streamhub.cli.relay_progress import progress
+from streamhub.relay.meter import Meter
 from tests.commands import command, end_of, line_of, started
 from tests.relays import contents, pull_once, push_once
 from tests.servers import Stream, free_port, until
@@ -20,23 +26,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def origin(tmp_path: Path) -> Path:
+def origin(origin: Path) -> Path:
     """The origin's folder, with two streams."""
-    path = tmp_path / "origin"
-    path.mkdir()
     for name in ("a.1", "b.1"):
-        with Stream(path, name) as stream:
+        with Stream(origin, name) as stream:
             for number in range(10):
                 stream.line(number)
-    return path
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Path:
-    """The edge's folder."""
-    path = tmp_path / "edge"
-    path.mkdir()
-    return path
+    return origin
 
 
 @pytest.mark.parametrize(
@@ -89,6 +85,22 @@ async def test_once(origin: Path, edge: Path, broker: Broker) -> None:
     assert (pulled.code, pulled.out) == (0, b"")
     assert "10 lines, " in pulled.err
     assert list(contents(edge)) == ["a.1.jsonl"]
+
+
+async def test_a_configuration_file(origin: Path, edge: Path, tmp_path: Path, broker: Broker) -> None:
+    """A table of its own holds what both directions, or one of them, are to be told; flags come first."""
+    file = tmp_path / "streamhub.toml"
+    file.write_text(f'port = 1\n[relay]\nnats = "{broker.url}"\nmatch = "b.*"\nonce = true\nmax-age = "1h"\n')
+    async with started("relay", "push", "--config", file, "--dir", origin) as process:
+        assert "10 lines, " in (await end_of(process)).err
+    async with started("relay", "pull", "--match", "*", "--dir", edge, STREAMHUB_CONFIG=str(file)) as process:
+        assert (await end_of(process)).code == 0
+    assert list(contents(edge)) == ["b.1.jsonl"]
+    file.write_text("[relay]\nnope = 1\n")
+    async with started("relay", "pull", "--config", file) as process:
+        outcome = await end_of(process)
+    assert outcome.code == 2
+    assert "relay has no setting 'nope'" in outcome.complaint
 
 
 async def test_once_tells_what_differs(origin: Path, edge: Path, broker: Broker) -> None:
@@ -192,3 +204,45 @@ async def test_pulled_is_what_the_command_pushed(origin: Path, edge: Path, broke
         assert (await end_of(process)).code == 0
     await pull_once(edge, broker.url)
     assert contents(edge) == contents(origin)
+
+
+@pytest.mark.parametrize("end", ["push", "pull"])
+async def test_a_signal_while_nothing_answers(edge: Path, end: str) -> None:
+    """Told to stop while it waits for a server, or for JetStream's stream, a relay ends, with 0."""
+    async with started("relay", end, "--dir", edge, "--nats", f"nats://127.0.0.1:{free_port()}") as process:
+        assert b"Ctrl-C stops it" in await line_of(process.stderr)
+        assert b"Connect call failed" in await line_of(process.stderr)
+        process.send_signal(signal.SIGTERM)
+        outcome = await end_of(process)
+    assert outcome.code == 0
+    assert "Traceback" not in outcome.err
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs a relay on a terminal sees how much is still to come, until it is up to date."""
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        meter = Meter()
+        meter.sent(b"x" * 1000)
+        meter.behind("s", 2_000_000)
+        with progress(meter):
+            assert "catching up" in read_until(seen, "MB")
+            meter.behind("s", 0)
+            read_until(seen, "up to date")
+
+
+def read_until(terminal: io.RawIOBase | io.FileIO, text: str) -> str:
+    """What a terminal is told, up to a text."""
+    told = ""
+    while text not in told:
+        told += (terminal.read(4096) or b"").decode()
+    return told
+
+
+def test_no_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log gets none of it."""
+    with progress(Meter()):
+        pass
+    assert capsys.readouterr() == ("", "")

@@ -111,6 +111,14 @@ def test_another_generation_is_refused(tmp_path: Path, path: Path) -> None:
     assert path.read_bytes() == b'{"m":1}\n'
 
 
+def test_a_generation_that_changes_on_the_way(tmp_path: Path, path: Path) -> None:
+    """What begins another file is not appended to this one, though its offset would fit."""
+    with Edge(str(tmp_path)) as edge:
+        (outcome,) = edge.write([pieces()[0], piece(8, DATA[8:17], generation="deadbeef")])
+    assert "changed" in outcome.fault
+    assert path.read_bytes() == DATA[:8]
+
+
 def test_a_message_that_lies_is_refused(tmp_path: Path, path: Path) -> None:
     """Bytes that are not those of the digest, or not of the generation, or none at all, make no file."""
     first = pieces()[0]

@@ -28,22 +28,6 @@ if TYPE_CHECKING:
     from tests.brokers import Broker
 
 
-@pytest.fixture
-def origin(tmp_path: Path) -> Path:
-    """The origin's folder."""
-    path = tmp_path / "origin"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Path:
-    """The edge's folder."""
-    path = tmp_path / "edge"
-    path.mkdir()
-    return path
-
-
 def lines(count: int, first: int = 0) -> bytes:
     """Lines that differ."""
     return b"".join(b'{"n":%d}\n' % number for number in range(first, first + count))

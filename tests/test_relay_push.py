@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from tests.brokers import Broker
 
 
-@pytest.fixture
-def origin(tmp_path: Path) -> Path:
-    """The origin's folder."""
-    path = tmp_path / "origin"
-    path.mkdir()
-    return path
-
-
 def lines(count: int, size: int = 40) -> list[bytes]:
     """Lines of one size, each with its newline."""
     return [b'{"n":%0*d}\n' % (size - 7, number) for number in range(count)]
@@ -241,6 +233,21 @@ async def test_what_jetstream_let_go_of_is_not_pushed_again(origin: Path, broker
             file.write(b'{"n":2}\n')
         await until(lambda: meter.lines == 2)
     assert b"".join(payload for _, _, payload in await messages(broker.url)) == path.read_bytes()
+
+
+async def test_what_was_let_go_of_meanwhile(origin: Path, broker: Broker) -> None:
+    """When JetStream has let go of all of a stream, the next line follows where it stood, not the whole file."""
+    async with pushing(origin, broker.url) as meter, connected(broker.url) as client:
+        with Stream(origin) as stream:
+            stream.line(1)
+            await until(lambda: meter.lines == 1)
+            await client.jetstream().purge_stream(STORE)
+            size = stream.path.stat().st_size
+            line = stream.line(2)
+            await until(lambda: meter.lines == 2)
+    ((_, headers, payload),) = await messages(broker.url)
+    assert payload == line + b"\n"
+    assert parse_offset(headers[OFFSET]).byte == size
 
 
 async def test_a_deleted_stream_stays_at_jetstream(origin: Path, broker: Broker) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.peer import Peer
-from benchmark.processes import free_port
+from benchmark.processes import Process, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _NCHAN: Final = (
     Path("/usr/lib/nginx/modules/ngx_nchan_module.so"),
@@ -111,6 +111,18 @@ class Nats(Peer):
 
     def publish(self, lines: Sequence[bytes]) -> None:
         self._publisher.send(b"".join([b"PUB s %d\r\n%s\r\n" % (len(line), line) for line in lines]))
+
+
+@contextlib.contextmanager
+def jetstream(folder: Path) -> Iterator[str]:
+    """A nats-server with JetStream within the block; gives its URL."""
+    port = free_port()
+    (folder / "nats.conf").write_text(
+        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder / "jetstream"}", max_file_store: 16GB }}\n'
+    )
+    with Process(["nats-server", "-c", str(folder / "nats.conf")], folder / "nats.log") as process:
+        process.wait_for_port(port)
+        yield f"nats://127.0.0.1:{port}"
 
 
 class Publisher:

@@ -28,6 +28,8 @@ Figures = dict[str, float]
 
 #: Events that are handed over with one write in a burst.
 _AT_ONCE: Final = 100
+#: After a steady pace so many times as many come at once.
+_THEN: Final = 200
 #: Seconds for which an idle server is watched.
 _WATCH: Final = 5.0
 #: Seconds after which a stream that nobody writes is looked at no more than once a second, and then some.
@@ -138,6 +140,18 @@ def paced(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
             "server_cpu_s": peer.process.usage().cpu_s - run.connected.cpu_s,
             "client_cpu_s": tally["cpu_s"],
         }
+
+
+def relay(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """A steady pace, for the latency; then many lines at once, for how many a second come through."""
+    figures = paced(peer, size, profile)
+    count = size.events * _THEN
+    with session(peer, Size(1, count), history=size.events, live=count, sample=1) as run:
+        start = time.monotonic_ns()
+        for first in range(size.events, size.events + count, _AT_ONCE):
+            peer.publish(events(first, _AT_ONCE, 0))
+        tally = run.result(Size(1, count), size.events, count)
+    return {**figures, "lines_per_s": count / (tally["done"] - start) * 1e9}
 
 
 def idle(peer: Peer, size: Size, profile: Path | None = None) -> Figures:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from benchmark.brokers import Nats, Nchan, NchanTwoWorkers
+from benchmark.brokers import Nats, Nchan, NchanTwoWorkers, jetstream
 from benchmark.peer import Peer
-from benchmark.processes import ROOT, python
+from benchmark.processes import ROOT, Process, python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,34 @@ def streamhub_with(*flags: str) -> type[Streamhub]:
     return type("StreamhubWith", (Streamhub,), {"flags": flags, "__doc__": f"It with {' '.join(flags)}."})
 
 
+class StreamhubRelay(Streamhub):
+    """``streamhub serve`` at an edge: lines come through a pusher, JetStream and a puller."""
+
+    def __init__(self, folder: Path) -> None:
+        with ExitStack() as before:
+            url = before.enter_context(jetstream(folder))
+            for command, name in (("push", "origin"), ("pull", "streams")):
+                (folder / name).mkdir(exist_ok=True)
+                relay = python("streamhub", "relay", command, "--dir", str(folder / name), "--nats", url)
+                before.enter_context(Process(relay, folder / f"{command}.log"))
+            super().__init__(folder)
+            self.exit.push(before.pop_all())
+
+    @classmethod
+    def missing(cls) -> str:
+        return Nats.missing()
+
+    def command(self) -> list[str]:
+        command = super().command()
+        path = self.folder / "origin" / "s.jsonl"
+        self._origin = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.exit.callback(os.close, self._origin)
+        return command
+
+    def publish(self, lines: Sequence[bytes]) -> None:
+        os.write(self._origin, b"".join([line + b"\n" for line in lines]))
+
+
 class AiohttpNaive(Peer):
     """A loop over aiohttp's sockets."""
 
@@ -107,6 +136,7 @@ PEERS: Final[dict[str, type[Peer]]] = {
     "streamhub-match": StreamhubMatch,
     "streamhub-uvloop": StreamhubUvloop,
     **{f"streamhub-floor-{ms}ms": streamhub_with("--poll-floor", f"{ms}ms") for ms in (1, 10, 20, 50, 100)},
+    "streamhub-relay": StreamhubRelay,
     "streamhub-2-workers": streamhub_with("--workers", "2"),
     "aiohttp": AiohttpNaive,
     "websockets": WebsocketsBroadcast,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmark import cases, local
+from benchmark import cases, local, relays
+from benchmark.brokers import Nats
 from benchmark.cases import Size
 from benchmark.peers import PEERS
 
@@ -40,6 +41,8 @@ class Case:
 
     def missing(self, peer: str) -> str:
         """What this machine lacks to run a peer, if anything."""
+        if peer in relays.ENDS:
+            return Nats.missing()
         return PEERS[peer].missing() if self.served else ""
 
 
@@ -118,6 +121,21 @@ CASES: Final[dict[str, Case]] = {
         more_is_better=False,
         run=_served(cases.quiet, Size(1, 1, streams=10_000), Size(1, 1, streams=200)),
         slow=True,
+    ),
+    "relay": Case(
+        title="100 events a second to 10 clients, for 5 seconds, then 100,000 at once to one",
+        peers=("streamhub", "streamhub-relay"),
+        figure="p50_ms",
+        more_is_better=False,
+        run=_served(cases.relay, Size(10, 500, 100), Size(5, 50, 100)),
+    ),
+    "relay-backlog": Case(
+        title="a backlog of 1 GiB, in 4,400,000 lines of 4 streams, with --once",
+        peers=relays.ENDS,
+        figure="lines_per_s",
+        more_is_better=True,
+        run=lambda end, quick, _profile: relays.backlog(end, quick=quick),
+        served=False,
     ),
     "emitter": Case(
         title="one event written by a mission",

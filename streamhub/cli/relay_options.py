@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from streamhub.cli.options import directory_option, duration, size
-from streamhub.config import duration_text, size_text
+from streamhub.config import duration_text, read_settings, size_text
+from streamhub.errors import ConfigError
 from streamhub.relay.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,39 @@ def _servers(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     return tuple(part for value in values for part in value.replace(",", " ").split())
 
 
+def _apply_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
+    """Take the defaults from a file: ``dir`` at its top, and the table ``[relay]``, which is for both directions."""
+    root, group = ctx.find_root().command, ctx.parent.command if ctx.parent else None
+    if path is None or ctx.resilient_parsing or not (isinstance(root, click.Group) and isinstance(group, click.Group)):
+        return
+    settings = read_settings(path, "relay", root.list_commands(ctx.find_root()))
+    own = _names(ctx.command)
+    known = {flag for command in group.commands.values() for flag in _names(command)}
+    for flag in settings.keys() - known:
+        raise ConfigError(f"configuration file {path!r}: relay has no setting {flag!r}: see {ctx.command_path} --help")
+    several = {
+        flag: [value] if flag == "nats" and isinstance(value, str) else value for flag, value in settings.items()
+    }
+    ctx.default_map = {own[flag]: value for flag, value in several.items() if flag in own}
+
+
+def _names(command: click.Command) -> dict[str, str]:
+    """What a command calls its options, by what a file calls them."""
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.is_eager]
+    return {option.opts[0].removeprefix("--"): option.name or "" for option in options}
+
+
 _COMMON = (
+    click.option(
+        "--config",
+        metavar="FILE",
+        envvar="STREAMHUB_CONFIG",
+        show_envvar=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_apply_file,
+        help="A TOML file with settings, named like the flags, in its table [relay].",
+    ),
     directory_option,
     _option(
         "--nats",

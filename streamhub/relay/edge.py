@@ -183,6 +183,7 @@ class _Writing:
         self._outcome = outcome
         self._end = os.fstat(fd).st_size
         self._held: list[bytes] = []
+        self._generation = ""
         outcome.size = self._end
 
     def write(self, pieces: Sequence[Piece]) -> None:
@@ -191,6 +192,7 @@ class _Writing:
         Raises:
             OSError: they could not be written, or not to their end; ``size`` says how far.
         """
+        self._generation = pieces[0].offset.generation
         self._outcome.fault = _generation_fault(self._fd, self._end, pieces[0])
         if self._outcome.fault:
             return
@@ -203,7 +205,9 @@ class _Writing:
 
     def _take(self, piece: Piece) -> bool:
         outcome = self._outcome
-        if not piece.is_sound:
+        if piece.offset.generation != self._generation:
+            outcome.fault = f"the origin's generation changed from {self._generation} to {piece.offset.generation}"
+        elif not piece.is_sound:
             outcome.fault = "a message is not what its headers say"
         elif piece.start > self._end:
             outcome.gap = True

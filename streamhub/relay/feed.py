@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from streamhub.folder import Folder
     from streamhub.relay.link import Link
     from streamhub.relay.meter import Meter
+    from streamhub.relay.origin import Found
     from streamhub.relay.piece import Piece
     from streamhub.relay.store import Store
     from streamhub.tail import Tail
@@ -36,6 +37,8 @@ _log: Final = logging.getLogger("streamhub.relay")
 
 #: JetStream has another last message of the subject than we said.
 _WRONG_LAST_SEQUENCE: Final = 10071
+#: A stream that differs is compared again when it grows, but not before so many seconds have passed.
+_REFUSED: Final = 10.0
 #: After so many refusals in a row it is not another pusher's doing.
 _STUBBORN: Final = 10
 
@@ -83,7 +86,13 @@ class Feed:
         self._known: list[Piece | None] = [head]  # good for the first comparison
         self._generation = NO_GENERATION
         self._sequence = 0
+        self._not_before = 0.0
         self._fruitless = Backoff(least=0.01, most=2.0)
+
+    def doubt(self) -> None:
+        """The file may be another one: compare it before going on, and do so soon."""
+        self.sure = False
+        self._not_before = 0.0
 
     @property
     def is_done(self) -> bool:
@@ -116,12 +125,14 @@ class Feed:
                 read_piece, self._way.folder, self.stream, offset, look.tail, self._way.store.room
             )
             if data is None:
-                self._doubt()  # it was cut or replaced just now; the comparison says what to think of it
+                self._compare_again()  # it was cut or replaced just now; the comparison says what to think of it
             else:
                 await self._publish(offset, data)
 
     async def _make_sure(self) -> bool:
         """Compare the file with JetStream's last piece; whether there is anything to go on with."""
+        if self._not_before > asyncio.get_running_loop().time():
+            return False
         if not self._fruitless.is_fresh:
             await asyncio.sleep(self._fruitless.next())
         try:
@@ -136,13 +147,24 @@ class Feed:
             self._refuse(found.fault)
             return False
         self._way.meter.refused.pop(self.stream, None)
-        if head is None and 0 < self._way.store.max_age < found.age:
+        if head is not None:
+            self.position = head.end
+        elif 0 < self._way.store.max_age < found.age:
             return False  # JetStream had it, and has let go of it: it would do so again
-        self.position, self._sequence = (0, 0) if head is None else (head.end, head.sequence)
+        elif not await self._was_let_go(found):
+            self.position = 0
+        self._sequence = 0 if head is None else head.sequence
         self._generation = found.generation
         self.sure = True
         self._tell_lag()
         return True
+
+    async def _was_let_go(self, found: Found) -> bool:
+        """Whether JetStream had the file up to our position and has let go of it: that is no reason to go back."""
+        if not self._sequence or found.generation != self._generation or found.tail < self.position:
+            return False
+        await self._way.store.ensure()
+        return self._way.store.first_sequence > self._sequence
 
     async def _publish(self, offset: Offset, data: bytes) -> None:
         headers = headers_of(self.stream, offset, data, self._sequence)
@@ -156,7 +178,7 @@ class Feed:
                 await self._way.store.ensure()
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 if getattr(error, "err_code", None) == _WRONG_LAST_SEQUENCE:
-                    self._doubt()
+                    self._compare_again()
                     return
                 reason = reason_of(error)
             else:
@@ -175,14 +197,14 @@ class Feed:
 
     def _acknowledged(self, ack: PubAck, data: bytes) -> None:
         if ack.duplicate:
-            self._doubt()  # a piece with this offset is there, but it may be shorter than this one
+            self._compare_again()  # a piece with this offset is there, but it may be shorter than this one
             return
         self._sequence = ack.seq
         self.position += len(data)
         self._fruitless.reset()
         self._way.meter.sent(data)
 
-    def _doubt(self) -> None:
+    def _compare_again(self) -> None:
         """JetStream or the file is not as it was thought to be: compare them before going on."""
         if self._fruitless.is_fresh:
             self._fruitless.next()  # the first time at once is soon enough, but it is not to become a loop
@@ -193,6 +215,7 @@ class Feed:
 
     def _refuse(self, reason: str) -> None:
         meter = self._way.meter
+        self._not_before = asyncio.get_running_loop().time() + _REFUSED
         if meter.refused.get(self.stream) != reason:
             meter.refused[self.stream] = reason
             _log.error("stream %s is not pushed: %s", self.stream, reason)

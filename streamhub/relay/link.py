@@ -21,7 +21,7 @@ from streamhub.relay.settings import without_secret
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nats.aio.client import Server
+    from nats.aio.client import Server, Srv
     from nats.js.client import JetStreamContext
 
     from streamhub.relay.meter import Meter
@@ -51,7 +51,7 @@ class Link:
 
     def __init__(self, settings: Settings, meter: Meter) -> None:
         self.settings = settings
-        self.client = Client()
+        self.client: Client = _Client()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._meter = meter
         self._up = asyncio.Event()
@@ -79,9 +79,15 @@ class Link:
         options = self._options()
         connect = asyncio.ensure_future(self.client.connect(**options))
         patience = _PATIENCE if self.settings.once else None
-        await asyncio.wait({connect, self.failed}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        if not connect.done() or connect.exception() is not None:
-            await self._give_up(connect)
+        try:
+            await asyncio.wait({connect, self.failed}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not connect.done() or connect.exception() is not None:
+                await self._give_up(connect)
+        if self.failed.done():
+            await self.failed
+        if not connect.done() or connect.cancelled() or connect.exception() is not None:
+            raise StreamhubError(f"cannot reach NATS at {self.where}: {self._said or 'no answer'}")
         self._meter.connected = True
         self._said = ""
         self._up.set()
@@ -142,9 +148,6 @@ class Link:
             await connect
         with suppress(*_UNHAPPY):
             await self.client.close()
-        if self.failed.done():
-            await self.failed
-        raise StreamhubError(f"cannot reach NATS at {self.where}: {self._said or 'no answer'}")
 
     def _options(self) -> dict[str, Any]:
         settings = self.settings
@@ -200,6 +203,15 @@ class Link:
         if not (self._closing or self.failed.done()):
             reason = reason_of(self.client.last_error or nats.errors.ConnectionClosedError())
             self.failed.set_exception(StreamhubError(f"NATS at {self.where} closed the connection: {reason}"))
+
+
+class _Client(Client):
+    """Nats-py leaves the socket of a try that failed to the garbage collector; here it is closed before the next."""
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
 
 def reason_of(error: BaseException) -> str:

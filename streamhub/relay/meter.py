@@ -33,6 +33,8 @@ class Meter:
         repeats: messages that carried nothing new.
         foreign: messages on our subjects that are none of ours.
         retries: what had to be tried again, by cause.
+        pending: messages that JetStream has for a puller beside those it has read.
+        delay: how old the last message was when it was written, in seconds.
         reconnects: connections that were lost and made again.
         connected: whether there is a connection.
         streams: how many there are, in all.
@@ -47,6 +49,8 @@ class Meter:
         self.repeats = 0
         self.foreign = 0
         self.retries: Counter[str] = Counter()
+        self.pending = 0
+        self.delay = 0.0
         self.reconnects = 0
         self.connected = False
         self.streams = 0

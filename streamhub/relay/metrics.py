@@ -66,6 +66,8 @@ class Metrics(Collector):
             ("connected", "Whether there is a connection to NATS.", int(meter.connected)),
             ("streams", "Streams that are carried.", meter.streams),
             ("refused_streams", "Streams that are not what the other end has, and so are left.", len(meter.refused)),
+            ("pending_messages", "Messages that JetStream has and a puller has not read.", meter.pending),
+            ("delay_seconds", "How old the last message was when it was written.", meter.delay),
             ("lagging_streams", "Streams that are behind.", len(meter.lags)),
             ("lacking_bytes", "Bytes that all streams together are behind.", meter.lacking),
             ("longest_lag_seconds", "How long the stream is behind that has been for longest.", meter.longest),

@@ -42,9 +42,8 @@ def compare(folder: Folder, stream: str, head: Piece | None) -> Found | None:
     Raises:
         OSError: the disk failed, or descriptors ran out.
     """
-    try:
-        file = StreamFile.open(folder, stream, _MAX_LINE)
-    except (StreamNotFoundError, FileNotFoundError):
+    file = _open(folder, stream)
+    if file is None:
         return None
     with file:
         tail = file.tail()
@@ -62,9 +61,8 @@ def read_piece(folder: Folder, stream: str, offset: Offset, tail: int, room: int
     Raises:
         OSError: the disk failed, or descriptors ran out.
     """
-    try:
-        file = StreamFile.open(folder, stream, _MAX_LINE)
-    except (StreamNotFoundError, FileNotFoundError):
+    file = _open(folder, stream)
+    if file is None:
         return None
     with file:
         size = min(room, tail - offset.byte)
@@ -74,6 +72,13 @@ def read_piece(folder: Folder, stream: str, offset: Offset, tail: int, room: int
         if offset.byte + size == tail:
             return data if data.endswith(b"\n") else None
         return data[: data.rfind(b"\n") + 1] or data
+
+
+def _open(folder: Folder, stream: str) -> StreamFile | None:
+    try:
+        return StreamFile.open(folder, stream, _MAX_LINE)
+    except (StreamNotFoundError, FileNotFoundError):
+        return None
 
 
 def _fault(file: StreamFile, generation: str, tail: int, head: Piece) -> str:

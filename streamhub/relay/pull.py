@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from streamhub.relay.backoff import Backoff
 from streamhub.relay.reader import Reader
 from streamhub.relay.start import Lacking, plan
 from streamhub.relay.subject import EVERY, subject_of
+from streamhub.relay.work import work_unless
 from streamhub.stream_id import SUFFIX, id_of
 
 if TYPE_CHECKING:
@@ -73,32 +75,26 @@ class Puller:
         self._seen: set[str] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow JetStream until told to stop; with ``once``, until what was there is written.
+    async def run(self) -> None:
+        """Follow JetStream until cancelled; with ``once``, until what was there is written.
 
         Raises:
             StreamNotFoundError: with ``once``: there is nothing to follow.
             StreamhubError: it cannot go on.
         """
-        following = asyncio.ensure_future(self._keep_following())
-        stopped = asyncio.ensure_future(stop.wait())
-        ends: set[asyncio.Future[Any]] = {following, stopped, self._failed, self._link.failed}
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await work_unless(self._keep_following(), self._failed, self._link.failed)
         finally:
-            await self._close(following, stopped)
-        for end in (following, self._failed, self._link.failed):
-            if end.done() and not end.cancelled():
-                await end
+            await self._close()
 
-    async def _close(self, *tasks: asyncio.Future[Any]) -> None:
+    async def _close(self) -> None:
         alone = [copy.task for copy in self._copies.values() if copy.task is not None]
-        for task in (*tasks, *alone):
+        for task in alone:
             task.cancel()
-        await asyncio.gather(*tasks, *alone, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(
-            None, self._thread.shutdown
-        )  # what is being written is written
+        await asyncio.gather(*alone, return_exceptions=True)
+        self._failed.cancel()
+        # What is being written is written to its end.
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
 
     async def _keep_following(self) -> None:
         while True:
@@ -118,9 +114,12 @@ class Puller:
             self._read_alone(lack.head)
         async with Reader(self._link, self._store.name, self._subject, start.sequence) as reader:
             while not (self._once and await reader.is_done()):
-                foreign = reader.foreign
-                await self._take(await reader.read())
-                self._meter.foreign += reader.foreign - foreign
+                pieces = await reader.read()
+                await self._take(pieces)
+                self._meter.pending = reader.pending
+                self._meter.foreign = reader.foreign
+                if pieces:
+                    self._meter.delay = max(0.0, time.time() - pieces[-1].time)
         while alone := [copy.task for copy in self._copies.values() if copy.task is not None]:
             await asyncio.wait(alone)
 

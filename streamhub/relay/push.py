@@ -6,12 +6,13 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from streamhub.config import Config
 from streamhub.folder import Folder
 from streamhub.poller import Poller
 from streamhub.relay.feed import Feed, Way
+from streamhub.relay.work import work_unless
 from streamhub.tail import Appeared, Gone, Grew, Replaced
 from streamhub.tailer import Tailer
 
@@ -60,47 +61,28 @@ class Pusher:
         self._resting: dict[str, tuple[int, int]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow the folder until told to stop; with ``once``, until what was there is carried.
+    async def run(self) -> None:
+        """Follow the folder until cancelled; with ``once``, until what was there is carried.
 
         Raises:
             StreamhubError: it cannot go on.
         """
         try:
-            await self._store.ensure()
-            self._heads = {head.stream: head for head in await self._store.heads()}
-            if self._settings.once:
-                await self._carry_once(stop)
-            else:
-                await self._follow(stop)
+            await work_unless(self._carry(), self._failed, self._way.link.failed)
         finally:
             await self._close()
 
-    async def _carry_once(self, stop: asyncio.Event) -> None:
-        names = await self._poller.run(self._folder.scan)
-        await self._watch(self._adopt(self._wanted(names)))
-        stopped = asyncio.ensure_future(stop.wait())
-        ends: set[asyncio.Future[Any]] = {stopped, self._failed, self._way.link.failed}
-        while self._busy and not any(end.done() for end in ends):
-            await asyncio.wait({*self._busy.values(), *ends}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        for end in (self._failed, self._way.link.failed):
-            if end.done():
-                await end
-
-    async def _follow(self, stop: asyncio.Event) -> None:
-        self._poller.watch_names(self._named)
-        stopped = asyncio.ensure_future(stop.wait())
-        recheck = asyncio.ensure_future(self._recheck())
-        ends: set[asyncio.Future[Any]] = {stopped, recheck, self._failed, self._way.link.failed}
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            recheck.cancel()
-        for end in (recheck, self._failed, self._way.link.failed):
-            if end.done() and not end.cancelled():
-                await end
+    async def _carry(self) -> None:
+        await self._store.ensure()
+        self._heads = {head.stream: head for head in await self._store.heads()}
+        if self._settings.once:
+            names = await self._poller.run(self._folder.scan)
+            await self._watch(self._adopt(self._wanted(names)))
+            while self._busy:
+                await asyncio.wait(self._busy.values())
+        else:
+            self._poller.watch_names(self._named)
+            await self._recheck()
 
     async def _close(self) -> None:
         self._poller.unwatch_names(self._named)
@@ -113,7 +95,7 @@ class Pusher:
             _, late = await asyncio.wait(tasks, timeout=_GRACE)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*tasks, *self._watching, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._watching, return_exceptions=True)
         self._failed.cancel()
         await self._poller.close()
         self._way.threads.shutdown(wait=False)
@@ -128,7 +110,9 @@ class Pusher:
         new = [name for name in self._wanted(names) if name not in self._feeds]
         moved = [name for name, (inode, _) in self._resting.items() if names.get(name) != inode]
         for name in moved:
-            self._feeds[name].sure = False
+            self._feeds[name].doubt()
+            if name not in names:
+                _tell_deleted(name)
         if new or moved:
             self._watch_soon([*new, *moved])
 
@@ -168,7 +152,7 @@ class Pusher:
             try:
                 tails.append(self._tailer.watch(stream))
             except OSError as error:
-                _log.warning("cannot look for stream %s: %s", stream, error)
+                self._cannot_read(stream, error)
         return tails
 
     def _tell(self, changes: list[tuple[Tail, Change]]) -> None:
@@ -176,10 +160,10 @@ class Pusher:
             feed = self._feeds[tail.stream]
             match change:
                 case Replaced() | Appeared():
-                    feed.sure = False
+                    feed.doubt()
                 case Gone():
-                    feed.sure = False
-                    _log.warning("stream %s was deleted here: what was pushed stays where it is", feed.stream)
+                    feed.doubt()
+                    _tell_deleted(feed.stream)
                 case Grew():
                     pass
             self._start(feed)
@@ -197,7 +181,7 @@ class Pusher:
             return
         error = task.exception()
         if isinstance(error, OSError):
-            _log.warning("cannot read stream %s, will try again: %s", feed.stream, error)
+            self._cannot_read(feed.stream, error)
             asyncio.get_running_loop().call_later(_RETRY, self._start, feed)
             return
         self._check(task)
@@ -230,7 +214,17 @@ class Pusher:
                 grown.append(stream)
         return grown
 
+    def _cannot_read(self, stream: str, error: OSError) -> None:
+        if self._settings.once:
+            self._meter.refused[stream] = f"it cannot be read: {error.strerror}"  # there is no other time
+        else:
+            _log.warning("cannot read stream %s, will try again: %s", stream, error)
+
     def _check(self, task: asyncio.Task[None]) -> None:
         """What nobody expected ends the relay, rather than leave a stream behind in silence."""
         if not task.cancelled() and task.exception() is not None and not self._failed.done():
             self._failed.set_exception(task.exception() or RuntimeError())
+
+
+def _tell_deleted(stream: str) -> None:
+    _log.warning("stream %s was deleted here: what was pushed stays where it is", stream)

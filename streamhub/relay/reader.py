@@ -47,11 +47,13 @@ class Reader:
 
     Attributes:
         position: the sequence of the last message that was read, or the one before the start.
+        pending: messages that there were beside, when the last one came.
         foreign: messages that were none of ours.
     """
 
     def __init__(self, link: Link, store: str, subject: str, start: int = 1, *, heads: bool = False) -> None:
         self.position = start - 1
+        self.pending = 0
         self.foreign = 0
         self._link = link
         self._store = store
@@ -60,7 +62,6 @@ class Reader:
         self._subscription: Subscription | None = None
         self._consumer = ""
         self._delivered = 0
-        self._pending = 0
         self._open = 0
         self._came: deque[Msg] = deque()
         self._news = asyncio.Event()
@@ -79,7 +80,7 @@ class Reader:
         """Whether everything was read that was there when the last message came."""
         if not self._consumer:
             await self._make()
-        return self._pending == 0 and not self._came
+        return self.pending == 0 and not self._came
 
     async def read(self) -> list[Piece]:
         """What has come, in order; waits until something has, for half a minute at most."""
@@ -134,7 +135,7 @@ class Reader:
             return None
         self._delivered += 1
         self._open -= 1
-        self._pending = metadata.num_pending
+        self.pending = metadata.num_pending
         self.position = metadata.sequence.stream
         piece = piece_of(
             message.subject,
@@ -180,7 +181,7 @@ class Reader:
             raise StreamNotFoundError(f"JetStream's stream {self._store!r} is gone") from None
         self._subscription = await client.subscribe(client.new_inbox(), cb=self._receive)
         self._consumer, self._delivered, self._open, self._lost = info.name, 0, 0, False
-        self._pending = info.num_pending or 0
+        self.pending = info.num_pending or 0
 
     def _config(self) -> api.ConsumerConfig:
         policy = api.DeliverPolicy

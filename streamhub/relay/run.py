@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from streamhub.relay.edge import Edge
 from streamhub.relay.link import Link
@@ -14,7 +15,7 @@ from streamhub.relay.push import Pusher
 from streamhub.relay.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from streamhub.relay.meter import Meter
     from streamhub.relay.settings import Settings
@@ -26,11 +27,14 @@ async def push(settings: Settings, meter: Meter, started: Callable[[int | None],
     Raises:
         StreamhubError: it cannot go on.
     """
-    stop = _stop()
+
+    async def work() -> None:
+        async with Link(settings, meter) as link:
+            await Pusher(link, Store(link), meter).run()
+
     with exported(settings, meter) as port:
         started(port)
-        async with Link(settings, meter) as link:
-            await Pusher(link, Store(link), meter).run(stop)
+        await _until_signal(work())
 
 
 async def pull(settings: Settings, meter: Meter, started: Callable[[int | None], None]) -> None:
@@ -39,16 +43,21 @@ async def pull(settings: Settings, meter: Meter, started: Callable[[int | None],
     Raises:
         StreamhubError: it cannot go on.
     """
-    stop = _stop()
+
+    async def work() -> None:
+        async with Link(settings, meter) as link:
+            await Puller(link, Store(link), edge, meter).run()
+
     with Edge(settings.directory) as edge, exported(settings, meter) as port:
         started(port)
-        async with Link(settings, meter) as link:
-            await Puller(link, Store(link), edge, meter).run(stop)
+        await _until_signal(work())
 
 
-def _stop() -> asyncio.Event:
-    stop = asyncio.Event()
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Work until a signal says that it is enough; then it still ends what it has begun."""
+    task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Up to so many streams are read each by itself.
 _FEW: Final = 16
-#: So many are asked about at once.
+#: So many are asked about at once, once the smallest of a few is known.
 _AT_ONCE: Final = 64
 
 
@@ -71,14 +71,20 @@ async def _smallest(store: Store, lacking: Sequence[Lacking]) -> int:
     ln(n) of them are searched for; of all others one message shows that there is no need.
     """
     order = random.sample(lacking, len(lacking))
-    smallest = store.last_sequence + 1
-    for first in range(0, len(order), _AT_ONCE):
-        some = order[first : first + _AT_ONCE]
-        found = await asyncio.gather(*(store.next(lack.head.stream, smallest) for lack in some))
-        for lack, piece in zip(some, found, strict=True):
-            if piece is None or piece.start > lack.last_byte:
+    smallest, first, count = store.last_sequence + 1, 0, 1
+    while first < len(order):
+        some = order[first : first + count]
+        enough = await asyncio.gather(*(_is_early_enough(store, lack, smallest) for lack in some))
+        for lack in (lack for lack, is_enough in zip(some, enough, strict=True) if not is_enough):
+            if not await _is_early_enough(store, lack, smallest):  # it may have become smaller since
                 smallest = await _search(store, lack, smallest)
+        first, count = first + count, min(2 * count, _AT_ONCE)
     return smallest
+
+
+async def _is_early_enough(store: Store, lack: Lacking, sequence: int) -> bool:
+    piece = await store.next(lack.head.stream, sequence)
+    return piece is not None and piece.start <= lack.last_byte
 
 
 async def _search(store: Store, lack: Lacking, below: int) -> int:
