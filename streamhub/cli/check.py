@@ -123,7 +123,7 @@ def check(
     with closing(LocalSource(directory)) as source:
         subjects = selected(ctx, source, streams, match, all_else=True)
         check_some(subjects, match)
-        sizes = sizes_of(source, subjects, complaints)
+        sizes = sizes_of(source, subjects, complaints, beside=False)
         with progress(sum(sizes.values()), beside=False) as bar:
             for subject, size in sizes.items():
                 with complaints.apart(), source.open(subject.stream) as file:

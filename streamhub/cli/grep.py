@@ -79,7 +79,7 @@ def grep(
     check_some(subjects, match)
     printer.several = len(subjects) > 1 or not streams
     complaints = Complaints()
-    sizes = sizes_of(source, subjects, complaints)
+    sizes = sizes_of(source, subjects, complaints, beside=search.shows_lines)
     found = 0
     with progress(sum(sizes.values()), beside=search.shows_lines) as bar:
         for subject, size in sizes.items():

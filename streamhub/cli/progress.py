@@ -69,6 +69,16 @@ class Progress:
         self._bar.start()
 
 
+def visible(*, beside: bool) -> bool:
+    """Whether there is a place for a bar.
+
+    Args:
+        beside: whether something else is printed meanwhile, which must then go elsewhere.
+    """
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return terminal and not (beside and sys.stdout.isatty())
+
+
 @contextmanager
 def progress(total: int, *, beside: bool, patience: float = _PATIENCE) -> Iterator[Progress]:
     """Show a bar within the block.
@@ -78,8 +88,7 @@ def progress(total: int, *, beside: bool, patience: float = _PATIENCE) -> Iterat
         beside: whether something else is printed meanwhile: then the bar is shown only if that goes elsewhere.
         patience: seconds of work before which it is not shown.
     """
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    bar = Progress(total, shown=terminal and not (beside and sys.stdout.isatty()), patience=patience)
+    bar = Progress(total, shown=visible(beside=beside), patience=patience)
     try:
         yield bar
     finally:

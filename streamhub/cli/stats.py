@@ -86,7 +86,7 @@ def stats(
     subjects = selected(ctx, source, streams, match)
     check_some(subjects, match)
     complaints, out = Complaints(), console(color)
-    sizes = sizes_of(source, subjects, complaints)
+    sizes = sizes_of(source, subjects, complaints, beside=False)
     with progress(sum(sizes.values()), beside=False) as bar:
         for number, (subject, size) in enumerate(sizes.items()):
             with complaints.apart():
@@ -113,11 +113,13 @@ def _heading(summary: dict[str, Any]) -> list[Text]:
     state = "closed" if summary["closed"] else "open"
     size, span = decimal(summary["bytes"]), f" in {span_text(seconds)}" if seconds else ""
     title = [cell(summary["id"], "bold"), cell(f"mission {summary['mission_id']}") if summary["mission_id"] else None]
-    return [
+    lines = [
         Text("  ").join([part for part in (*title, Text(state, "dim")) if part is not None]),
         Text(f"{summary['events']:,} events{span}, {size}"),
-        Text(f"{time_text(summary['first']).strip()}  to  {time_text(summary['last']).strip()}", "dim"),
     ]
+    if summary["first"]:
+        lines.append(Text(f"{time_text(summary['first']).strip()}  to  {time_text(summary['last']).strip()}", "dim"))
+    return lines
 
 
 def _types(summary: dict[str, Any], series: Series) -> RenderableType:
