@@ -130,6 +130,7 @@ def check(
                     audit = Audit(_judge if strict else None)
                     report = _audit(file, audit, float("inf") if most == "all" else int(most), bar)
                     damaged |= bool(audit.counts)
+                    bar.hide()
                     if output == "json":
                         write(report.as_json(kinds) + b"\n")
                     else:

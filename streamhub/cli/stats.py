@@ -91,6 +91,7 @@ def stats(
         for number, (subject, size) in enumerate(sizes.items()):
             with complaints.apart():
                 summary = source.summary(subject.stream, query, buckets if output == "json" else 4 * _WIDTH, bar.at)
+                bar.hide()
                 if output == "json":
                     write(msgspec.json.encode(summary) + b"\n")
                 else:
