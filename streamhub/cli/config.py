@@ -14,7 +14,7 @@ import msgspec
 from click.core import ParameterSource
 
 from streamhub.cli.help import Command
-from streamhub.cli.options import color_option, file_of, variable_of
+from streamhub.cli.options import color_option, file_of, form_option, variable_of
 from streamhub.cli.output import write
 from streamhub.cli.table import cell, console, table
 
@@ -49,13 +49,7 @@ def config() -> None:
 
 
 @config.command(cls=Command, context_settings={"ignore_unknown_options": True})
-@click.option(
-    *("-o", "--output"),
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: an object a setting.",
-)
+@form_option("an object a setting")
 @color_option
 @click.argument("command", default="serve", metavar="[COMMAND]")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAG]...")

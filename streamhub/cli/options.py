@@ -137,6 +137,14 @@ color_option = setting(
 )
 
 
+def form_option(json_form: str) -> Callable[[Decorated], Decorated]:
+    """The option for a table, or JSON, of which is said what it is."""
+    choice = click.Choice(["table", "json"])
+    return click.option(
+        *("-o", "--output"), type=choice, default="table", show_default=True, help=f"json: {json_form}."
+    )
+
+
 def complete_stream(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """For the shell: the streams of the folder whose ids begin so."""
     folder = Folder(ctx.params.get("directory") or DEFAULT_DIRECTORY)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streamhub.cli.codes import Complaints
 from streamhub.cli.help import command
-from streamhub.cli.options import color_option, config_option, source_options
+from streamhub.cli.options import color_option, config_option, form_option, source_options
 from streamhub.cli.output import write
 from streamhub.cli.plot import Series, narrowed, plot, span_text, sparkline
 from streamhub.cli.pretty import TYPE_COLORS, time_text
@@ -51,14 +51,7 @@ _SPARKS: Final = 36
     metavar="N",
     help="With -o json: into how many stretches of time to cut.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: an object a stream, as /v1/stream/{id}/summary has it.",
-)
+@form_option("an object a stream, as /v1/stream/{id}/summary has it")
 @color_option
 @click.pass_context
 def stats(
