@@ -15,11 +15,16 @@ _EXTRAS: Final = {
     **dict.fromkeys(("nats", "nkeys"), "relay"),
 }
 
+#: What a shell gives a program that SIGINT ended.
+_INTERRUPTED: Final = 130
+
 
 def main() -> int:
     """Run the command line; gives the exit code."""
     try:
         return int(importlib.import_module("streamhub.cli.app").run())
+    except KeyboardInterrupt:  # before there was anything to interrupt
+        return _INTERRUPTED
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRAS:

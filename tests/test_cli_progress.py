@@ -48,6 +48,19 @@ def test_bar() -> None:
     assert screen.endswith("\x1b[1A\x1b[2K")
 
 
+def test_hidden_while_others_print() -> None:
+    """The bar goes away before something else is printed, and comes back where it was when the work goes on."""
+    with stderr_on_terminal() as terminal:
+        with progress(10_000_000, beside=False, patience=0) as bar:
+            bar.at(1_500_000)
+            bar.hide()
+            assert shown(terminal).endswith("\x1b[1A\x1b[2K")
+            bar.at(2_500_000)
+        screen = shown(terminal)
+    assert "2.5/10.0 MB" in screen
+    assert "1.5/10.0 MB" not in screen
+
+
 @pytest.mark.parametrize(("total", "patience", "kind"), [(100, 3600.0, "xterm"), (0, 0.0, "xterm"), (100, 0.0, "dumb")])
 def test_no_bar(total: int, patience: float, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that is soon done shows nothing, nor does that on nothing, or a terminal that can show no bar."""

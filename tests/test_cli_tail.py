@@ -53,6 +53,7 @@ def twenty(server: Server) -> list[bytes]:
         (["--since", "2026-01-01T00:00:15Z"], 15),
         (["--since", "2026-01-01 00:00:14.5"], 15),
         (["--since", "2027-01-01"], 20),
+        (["--after-cursor", "now"], 20),
     ],
 )
 async def test_where_to_start(where: Path | Server, twenty: list[bytes], flags: list[str], first: int) -> None:
@@ -60,6 +61,30 @@ async def test_where_to_start(where: Path | Server, twenty: list[bytes], flags: 
     outcome = await tail(where, *flags)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.lines == twenty[first:]
+
+
+@pytest.mark.parametrize(
+    ("flags", "first", "last"),
+    [
+        (["--until", "2026-01-01T00:00:15Z"], 6, 15),
+        (["-n", "3", "--until", "2026-01-01T00:00:15Z"], 13, 15),
+        (["-n", "0", "--until", "2026-01-01T00:00:15Z"], 16, 15),
+        (["-n", "all", "--until", "2026-01-01T00:00:02.5Z"], 0, 2),
+        (["-n", "3", "--until", "2025-01-01"], 0, -1),
+    ],
+)
+async def test_where_to_end(where: Path | Server, twenty: list[bytes], flags: list[str], first: int, last: int) -> None:
+    """The last lines up to a time: those before it count, as in the whole stream."""
+    outcome = await tail(where, *flags)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.lines == twenty[first : last + 1]
+
+
+async def test_until_when(where: Path | Server, twenty: list[bytes]) -> None:
+    """What is followed has no end."""
+    outcome = await tail(where, "-f", "--until", "2026-01-01")
+    assert outcome.code == 2
+    assert "--until says where to stop" in outcome.complaint
 
 
 async def test_from_an_offset(where: Path | Server, twenty: list[bytes]) -> None:

@@ -52,7 +52,7 @@ def cat(
     check_some(subjects, match)
     printer.several = len(subjects) > 1
     complaints = Complaints()
-    sizes = sizes_of(source, subjects, complaints)
+    sizes = sizes_of(source, subjects, complaints, beside=True)
     with progress(sum(sizes.values()), beside=True) as bar:
         for subject, size in sizes.items():
             with complaints.apart():

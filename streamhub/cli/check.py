@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,7 +15,7 @@ from streamhub.audit import KINDS, Audit, Finding, Kind
 from streamhub.cli.codes import INTEGRITY, Complaints
 from streamhub.cli.help import command
 from streamhub.cli.local import LocalSource
-from streamhub.cli.options import check_directory, color_option, config_option, directory_option
+from streamhub.cli.options import check_directory, color_option, config_option, directory_option, form_option
 from streamhub.cli.output import write
 from streamhub.cli.pause import pause
 from streamhub.cli.progress import Progress, progress
@@ -25,6 +26,8 @@ from streamhub.errors import InvalidEventError
 from streamhub.events import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamhub.stream import Look, StreamFile
 
 #: A line that a mission has half written is whole after this many seconds, or it will never be.
@@ -33,21 +36,38 @@ _WRITING: Final = 0.2
 
 @dataclass
 class _Report:
-    """What was found in one stream; of the findings only the first ``most``."""
+    """What was found in one stream; of the faults themselves only the first ``most``.
+
+    Attributes:
+        tell: takes them as they are found; None: they are kept.
+    """
 
     stream: str
     look: Look
     audit: Audit
     most: float
-    findings: list[Finding] = field(default_factory=list)
+    tell: Callable[[str], None] | None
+    kept: list[Finding] = field(default_factory=list)
+    told: int = 0
 
     def add(self, findings: list[Finding]) -> None:
-        """Keep what there is room for."""
-        self.findings += findings[: max(0, int(min(self.most - len(self.findings), len(findings))))]
+        """Tell, or keep, what there is room for."""
+        some = findings[: int(min(self.most - self.told, len(findings)))]
+        self.told += len(some)
+        if self.tell is None:
+            self.kept += some
+        elif some:
+            self.tell("".join(map(self._line, some)))
+
+    def finish(self) -> None:
+        """Tell how many there were besides."""
+        more = self.audit.counts.total() - self.told
+        if self.tell is not None and more:
+            self.tell(f"{self.stream}: and {more:,} more; -n all shows them\n")
 
     def as_json(self, kinds: list[Kind]) -> bytes:
         """An object that says it all."""
-        counts = {kind.replace("-", "_"): self.audit.counts[kind] for kind in KINDS if kind in kinds}
+        counts = {kind.replace("-", "_"): self.audit.counts[kind] for kind in kinds}
         return msgspec.json.encode(
             {
                 "id": self.stream,
@@ -56,18 +76,12 @@ class _Report:
                 "bytes": self.look.tail,
                 "closed": self.look.closed,
                 **counts,
-                "findings": self.findings,
+                "findings": self.kept,
             }
         )
 
-    def as_text(self) -> str:
-        """A line for each finding that was kept."""
-        said = [
-            f"{self.stream}: {found.kind}: {found.detail}; {found.bytes:,} bytes at {found.offset}\n"
-            for found in self.findings
-        ]
-        more = self.audit.counts.total() - len(self.findings)
-        return "".join(said) + (f"{self.stream}: and {more:,} more; -n all shows them\n" if more else "")
+    def _line(self, found: Finding) -> str:
+        return f"{self.stream}: {found.kind}: {found.detail}; {found.bytes:,} bytes at {found.offset}\n"
 
 
 @command()
@@ -79,14 +93,7 @@ class _Report:
 @click.option(
     "-n", "--lines", "most", metavar="N", default="10", callback=check_lines, help="Faults shown of a stream, or all."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: an object a stream.",
-)
+@form_option("an object a stream")
 @color_option
 @click.pass_context
 def check(
@@ -118,22 +125,25 @@ def check(
     Each is told with its line's offset. Nothing is repaired: streams are immutable. Exit code 4 if anything is found.
     """
     check_directory(ctx, directory)
+    shown = float("inf") if most == "all" else int(most)
     kinds = [kind for kind in KINDS if strict or kind != "foreign"]
     complaints, damaged, rows = Complaints(), False, table("stream", "events", "size", *kinds, "", right=2 + len(kinds))
     with closing(LocalSource(directory)) as source:
         subjects = selected(ctx, source, streams, match, all_else=True)
         check_some(subjects, match)
-        sizes = sizes_of(source, subjects, complaints)
+        sizes = sizes_of(source, subjects, complaints, beside=False)
         with progress(sum(sizes.values()), beside=False) as bar:
             for subject, size in sizes.items():
                 with complaints.apart(), source.open(subject.stream) as file:
                     audit = Audit(_judge if strict else None)
-                    report = _audit(file, audit, float("inf") if most == "all" else int(most), bar)
+                    report = _Report(
+                        file.stream, file.look(), audit, shown, None if output == "json" else partial(_tell, bar)
+                    )
+                    _go_through(file, report, bar)
                     damaged |= bool(audit.counts)
                     if output == "json":
-                        write(report.as_json(kinds) + b"\n")
+                        _tell(bar, report.as_json(kinds).decode() + "\n")
                     else:
-                        write(report.as_text().encode())
                         rows.add_row(*_row(report, kinds))
                 bar.next(size)
     if output == "table" and rows.row_count:
@@ -141,21 +151,27 @@ def check(
     ctx.exit(INTEGRITY if damaged else complaints.code)
 
 
-def _audit(file: StreamFile, audit: Audit, most: float, bar: Progress) -> _Report:
+def _go_through(file: StreamFile, report: _Report, bar: Progress) -> None:
     """Go through a file to its tail; bytes after that are torn if they stay as they are for a while."""
-    report = _Report(file.stream, file.look(), audit, most)
+    audit = report.audit
     while True:
         while audit.end < report.look.tail:
             report.add(audit.read_piece(file, report.look))
             bar.at(audit.end)
         size = file.size()
         if size == report.look.tail:
-            return report
+            break
         pause(_WRITING)
         report.look = file.look()
         if report.look.tail == audit.end and file.size() == size:
             report.add([audit.torn(report.look, size)])
-            return report
+            break
+    report.finish()
+
+
+def _tell(bar: Progress, text: str) -> None:
+    bar.hide()
+    write(text.encode())
 
 
 def _judge(line: bytes) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from click.core import ParameterSource
 
 from streamhub.cli.help import Command
-from streamhub.cli.options import color_option, file_of
+from streamhub.cli.options import color_option, file_of, form_option, variable_of
 from streamhub.cli.output import write
 from streamhub.cli.table import cell, console, table
 
@@ -49,13 +49,7 @@ def config() -> None:
 
 
 @config.command(cls=Command, context_settings={"ignore_unknown_options": True})
-@click.option(
-    *("-o", "--output"),
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: an object a setting.",
-)
+@form_option("an object a setting")
 @color_option
 @click.argument("command", default="serve", metavar="[COMMAND]")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAG]...")
@@ -121,16 +115,11 @@ def _described(ctx: click.Context, option: click.Parameter, value: Any, source: 
     name = option.opts[-1].lstrip("-")
     said = {
         ParameterSource.COMMANDLINE: ("flag", option.opts[-1]),
-        ParameterSource.ENVIRONMENT: ("environment", _variable(ctx, option)),
+        ParameterSource.ENVIRONMENT: ("environment", variable_of(ctx, option)),
         ParameterSource.DEFAULT_MAP: ("file", file_of(ctx)),
     }
     kind, where = said.get(source, ("default", None))
-    return _Setting(name, _masked(option, value), kind, where, _variable(ctx, option))
-
-
-def _variable(ctx: click.Context, option: click.Parameter) -> str:
-    named = option.envvar if isinstance(option.envvar, str) else None
-    return named or f"{ctx.auto_envvar_prefix}_{(option.name or '').upper()}"
+    return _Setting(name, _masked(option, value), kind, where, variable_of(ctx, option))
 
 
 def _masked(option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - of several types

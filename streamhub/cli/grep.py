@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from streamhub.cli.output import Printer
+    from streamhub.cli.progress import Progress
     from streamhub.cli.source import Piece, Source
     from streamhub.offset import Offset
 
@@ -79,12 +80,12 @@ def grep(
     check_some(subjects, match)
     printer.several = len(subjects) > 1 or not streams
     complaints = Complaints()
-    sizes = sizes_of(source, subjects, complaints)
+    sizes = sizes_of(source, subjects, complaints, beside=search.shows_lines)
     found = 0
     with progress(sum(sizes.values()), beside=search.shows_lines) as bar:
         for subject, size in sizes.items():
             with complaints.apart():
-                found += search.through(subject.stream, bar.track(source.read(subject.stream, subject.of(query))))
+                found += search.through(subject.stream, bar, source.read(subject.stream, subject.of(query)))
             if found and search.quiet:
                 break
             bar.next(size)
@@ -111,17 +112,19 @@ class _Search:
         """Whether the lines themselves are printed."""
         return not (self.count or self.ids or self.quiet)
 
-    def through(self, stream: str, pieces: Iterable[Piece]) -> int:
+    def through(self, stream: str, bar: Progress, pieces: Iterable[Piece]) -> int:
         """Look through a stream, and tell what was found; how many lines that was, or how many it takes to know."""
-        matches = self._matches(pieces)
+        matches = self._matches(bar.track(pieces))
         if self.shows_lines:
             return self.printer.show(stream, matches)
         if self.ids or self.quiet:
             found = next((1 for piece in matches if piece.lines), 0)
+            bar.hide()
             if found and not self.quiet:
                 write(f"{stream}\n".encode())
             return found
         found = sum(len(piece.lines) for piece in matches)
+        bar.hide()
         write(self.printer.prefix(stream, for_programs=True) + f"{found}\n".encode())
         return found
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Final
 
 from streamhub.errors import InvalidRequestError
 from streamhub.filters import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+#: What makes it matter what stands before and after a line. Without any of it, an expression that is found in a line is
+#: found in many lines at once, too: where it is not, there is no need to look at each.
+_LOOKS_AROUND: Final = re.compile(r"\(\?(?!:|P<)|\\[AZ]|[*+?}]\+")
 
 
 class Matcher:
@@ -38,12 +43,17 @@ class Matcher:
         self._rest = None if in_source and not case_sensitive else _compile(pattern, regex, case_sensitive)
         if not pattern and not invert:
             self._rest = None
+        self._anywhere = None
+        if self._rest is not None and not _LOOKS_AROUND.search(self._rest.pattern):
+            self._anywhere = _quietly(self._rest.pattern, self._rest.flags | re.MULTILINE)
 
     def keep(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Those of a source's lines that are wanted."""
         if self._rest is None:
             return lines
         search, invert = self._rest.search, self._invert
+        if self._anywhere is not None and self._anywhere.search(b"\n".join(lines).decode(errors="replace")) is None:
+            return lines if invert else []
         return [line for line in lines if (search(line.decode(errors="replace")) is None) is invert]
 
 
@@ -52,6 +62,13 @@ def _compile(pattern: str, regex: bool, case_sensitive: bool) -> re.Pattern[str]
     if not regex:
         return re.compile(re.escape(pattern), flags | re.ASCII)
     try:
-        return re.compile(pattern, flags)
+        return _quietly(pattern, flags)
     except (re.error, RecursionError, OverflowError) as error:
         raise InvalidRequestError(f"pattern {pattern[:100]!r} is no regular expression: {error}") from None
+
+
+def _quietly(pattern: str, flags: int) -> re.Pattern[str]:
+    """Compile it without a word about what some later Python may take it for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern, flags)

@@ -64,6 +64,11 @@ def _settings_of_file(ctx: click.Context, path: str) -> dict[str, Any]:
     return {names[key]: value for key, value in settings.items()}
 
 
+def variable_of(ctx: click.Context, param: click.Parameter) -> str:
+    """What an option is called in the environment."""
+    return param.envvar if isinstance(param.envvar, str) else f"{ctx.auto_envvar_prefix}_{(param.name or '').upper()}"
+
+
 def file_of(ctx: click.Context) -> str | None:
     """The configuration file that a command was given."""
     path: str | None = ctx.meta.get(_FILE)
@@ -130,6 +135,14 @@ color_option = setting(
     default="auto",
     help="auto: on a terminal, unless NO_COLOR is set.",
 )
+
+
+def form_option(json_form: str) -> Callable[[Decorated], Decorated]:
+    """The option for a table, or JSON, of which is said what it is."""
+    choice = click.Choice(["table", "json"])
+    return click.option(
+        *("-o", "--output"), type=choice, default="table", show_default=True, help=f"json: {json_form}."
+    )
 
 
 def complete_stream(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:

@@ -30,6 +30,7 @@ class Progress:
     def __init__(self, total: int, *, shown: bool, patience: float = _PATIENCE) -> None:
         self._total = total
         self._done = 0
+        self._patience = patience
         self._due = time.monotonic() + patience
         self._shown = shown and total > 0
         self._bar: Any = None
@@ -53,11 +54,12 @@ class Progress:
         """The work is done with a stream of so many bytes."""
         self._done += size
 
-    def stop(self) -> None:
-        """Take the bar away."""
+    def hide(self) -> None:
+        """Take the bar away, since something else is to be printed; it comes back when the work goes on for a while."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+            self._due = time.monotonic() + self._patience
 
     def _start(self) -> None:
         # Loaded only now: most work is done before.
@@ -69,6 +71,16 @@ class Progress:
         self._bar.start()
 
 
+def visible(*, beside: bool) -> bool:
+    """Whether there is a place for a bar.
+
+    Args:
+        beside: whether something else is printed meanwhile, which must then go elsewhere.
+    """
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return terminal and not (beside and sys.stdout.isatty())
+
+
 @contextmanager
 def progress(total: int, *, beside: bool, patience: float = _PATIENCE) -> Iterator[Progress]:
     """Show a bar within the block.
@@ -78,9 +90,8 @@ def progress(total: int, *, beside: bool, patience: float = _PATIENCE) -> Iterat
         beside: whether something else is printed meanwhile: then the bar is shown only if that goes elsewhere.
         patience: seconds of work before which it is not shown.
     """
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    bar = Progress(total, shown=terminal and not (beside and sys.stdout.isatty()), patience=patience)
+    bar = Progress(total, shown=visible(beside=beside), patience=patience)
     try:
         yield bar
     finally:
-        bar.stop()
+        bar.hide()

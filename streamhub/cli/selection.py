@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from streamhub.cli.options import complete_stream
+from streamhub.cli.progress import visible
 from streamhub.cli.query import Subject, parse_subject
 from streamhub.errors import StreamNotFoundError
 
@@ -67,8 +68,15 @@ def check_some(subjects: Sequence[Subject], match: Sequence[str]) -> None:
         raise StreamNotFoundError(f"no stream fits {' or '.join(map(repr, match))}: see streamhub ls")
 
 
-def sizes_of(source: Source, subjects: Sequence[Subject], complaints: Complaints) -> dict[Subject, int]:
-    """How many bytes each of them has; without those that are not there, of which is said so."""
+def sizes_of(
+    source: Source, subjects: Sequence[Subject], complaints: Complaints, *, beside: bool
+) -> dict[Subject, int]:
+    """How many bytes each of them has, if that will be shown (see :func:`streamhub.cli.progress.visible`); else 0.
+
+    Those that are not there are left out then, and it is said of them.
+    """
+    if not visible(beside=beside):
+        return dict.fromkeys(subjects, 0)
     sizes = {}
     for subject in subjects:
         with complaints.apart():

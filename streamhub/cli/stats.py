@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streamhub.cli.codes import Complaints
 from streamhub.cli.help import command
-from streamhub.cli.options import color_option, config_option, source_options
+from streamhub.cli.options import color_option, config_option, form_option, source_options
 from streamhub.cli.output import write
 from streamhub.cli.plot import Series, narrowed, plot, span_text, sparkline
 from streamhub.cli.pretty import TYPE_COLORS, time_text
@@ -51,14 +51,7 @@ _SPARKS: Final = 36
     metavar="N",
     help="With -o json: into how many stretches of time to cut.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: an object a stream, as /v1/stream/{id}/summary has it.",
-)
+@form_option("an object a stream, as /v1/stream/{id}/summary has it")
 @color_option
 @click.pass_context
 def stats(
@@ -86,11 +79,12 @@ def stats(
     subjects = selected(ctx, source, streams, match)
     check_some(subjects, match)
     complaints, out = Complaints(), console(color)
-    sizes = sizes_of(source, subjects, complaints)
+    sizes = sizes_of(source, subjects, complaints, beside=False)
     with progress(sum(sizes.values()), beside=False) as bar:
         for number, (subject, size) in enumerate(sizes.items()):
             with complaints.apart():
                 summary = source.summary(subject.stream, query, buckets if output == "json" else 4 * _WIDTH, bar.at)
+                bar.hide()
                 if output == "json":
                     write(msgspec.json.encode(summary) + b"\n")
                 else:
@@ -113,11 +107,13 @@ def _heading(summary: dict[str, Any]) -> list[Text]:
     state = "closed" if summary["closed"] else "open"
     size, span = decimal(summary["bytes"]), f" in {span_text(seconds)}" if seconds else ""
     title = [cell(summary["id"], "bold"), cell(f"mission {summary['mission_id']}") if summary["mission_id"] else None]
-    return [
+    lines = [
         Text("  ").join([part for part in (*title, Text(state, "dim")) if part is not None]),
         Text(f"{summary['events']:,} events{span}, {size}"),
-        Text(f"{time_text(summary['first']).strip()}  to  {time_text(summary['last']).strip()}", "dim"),
     ]
+    if summary["first"]:
+        lines.append(Text(f"{time_text(summary['first']).strip()}  to  {time_text(summary['last']).strip()}", "dim"))
+    return lines
 
 
 def _types(summary: dict[str, Any], series: Series) -> RenderableType:
