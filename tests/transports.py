@@ -27,6 +27,8 @@ class _Streaming(Reader):
         try:
             sessions = self.sessions()
             status, _fields = await wire.request(self.target(), self.headers())
+            if status == 503 and self._reconnects:  # the server stops: another one comes
+                return
             if status not in {101, 200}:
                 for session in sessions:
                     self.refused(session, status)
@@ -289,7 +291,7 @@ class _Requests(Reader):
         assert self._http is not None
         async with self._http.get(f"{self.url}/v1/stream/{stream}?{query}", headers=self.fields()) as answer:
             body = await answer.read()
-            if answer.status == 503 and self.waits:
+            if answer.status == 503 and (self.waits or self._reconnects):
                 self.opened(session)
             elif answer.status in {200, 204, 304}:
                 self._take(session, answer, body)
