@@ -6,10 +6,11 @@ import asyncio
 import logging
 import signal
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from streamhub.web.app import drain, make_app
 from streamhub.web.gate import Gate
@@ -20,6 +21,8 @@ from streamhub.web.tls import tls_context
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
+
+    from aiohttp.http import RawRequestMessage
 
     from streamhub.config import Config
 
@@ -109,6 +112,7 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
     config, refused, lobby, make = app[CONFIG], app[HUB].meter.refused, app[LOBBY], runner.server
     assert make is not None
     lobby.watch(make)
+    make.request_factory = _without_expectation(make.request_factory)
 
     def late() -> None:
         refused["late"] += 1
@@ -123,3 +127,19 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
         backlog=_BACKLOG,
         reuse_port=config.workers > 1,
     )
+
+
+def _without_expectation(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Take no notice of ``Expect``: aiohttp would answer it before it is asked who may read.
+
+    A client that waits for "100 Continue" goes on after a moment without it (RFC 9110 section 10.1.1).
+    """
+
+    def made(message: RawRequestMessage, *args: Any) -> web.BaseRequest:  # noqa: ANN401 - passed through
+        if "Expect" in message.headers:
+            headers = CIMultiDict(message.headers)
+            headers.popall("Expect")
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        return make(message, *args)
+
+    return made
