@@ -146,7 +146,7 @@ async def read_on(client: Raw) -> bytes:
     """Read to the end, with room for it now."""
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
     client._rest = b""
-    found = []
+    found: list[bytes] = []
     while not found or not found[-1].endswith(b"closed"):
         found.append(await client.more())
         assert found[-1], "the connection ended"
