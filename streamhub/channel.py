@@ -11,6 +11,7 @@ A reader writes into a *sink*, whatever that is: nothing here knows a web framew
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from streamhub.filters import Filter
     from streamhub.stream import Look
 
+_log = logging.getLogger("streamhub.channel")
+
 
 class Sink(Protocol):
     """Where a reader's bytes go."""
@@ -34,6 +37,9 @@ class Sink(Protocol):
 
     def write(self, data: bytes) -> bool:
         """Take bytes, always all of them; False when it is blocked after that."""
+
+    def fail(self) -> None:
+        """End: something went wrong that nobody foresaw."""
 
 
 class CursorOwner(Protocol):
@@ -54,6 +60,9 @@ class CursorOwner(Protocol):
 
     def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
         """A cursor's file was cut or replaced; None: deleted."""
+
+    def fail(self) -> None:
+        """End it: something went wrong that nobody foresaw."""
 
 
 class Cursor:
@@ -201,8 +210,12 @@ class Channel:
         """New batches came: hand them to those at the tail."""
         for batch in batches:
             for (encode, wanted), group in self._at_tail.items():
-                kept = batch.filtered(wanted)
-                blob = kept.encoded(encode, at_tail=batch.end == look.tail)
+                try:
+                    kept = batch.filtered(wanted)
+                    blob = kept.encoded(encode, at_tail=batch.end == look.tail)
+                except Exception:  # noqa: BLE001 - one form's fault is no reason to leave the others without lines
+                    self._fail(*group)
+                    continue
                 if blob and group:
                     self._hand_out(blob, batch, group, len(kept.lines))
         self.look = look
@@ -218,7 +231,10 @@ class Channel:
         self.look = look
         self.release()
         for cursor in list(self._waiting):
-            cursor.reader.joined(cursor, look)
+            try:
+                cursor.reader.joined(cursor, look)
+            except Exception:  # noqa: BLE001 - it is one client's trouble
+                self._fail(cursor)
         self._stir(self._waiting, 0)
 
     def replaced(self, look: Look | None) -> None:
@@ -227,7 +243,10 @@ class Channel:
         self.epoch += 1
         self.release()
         for cursor in list(self.cursors):
-            self.reset(cursor, None if look is None else look.earliest)
+            try:
+                self.reset(cursor, None if look is None else look.earliest)
+            except Exception:  # noqa: BLE001 - it is one client's trouble
+                self._fail(cursor)
         self._forget_empty_groups()
 
     def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
@@ -281,6 +300,16 @@ class Channel:
             cursor.reader.behind.append(cursor)
             cursor.reader.pump()
 
+    def _fail(self, *cursors: Cursor) -> None:
+        """End readers over what nobody foresaw: the others are to have their lines, and no reader a gap."""
+        _log.exception("%d readers of stream %s failed", len(cursors), self.stream)
+        for cursor in cursors:
+            self.remove(cursor)
+            try:
+                cursor.reader.fail()
+            except Exception:  # noqa: BLE001 - whatever it is, it is one client's trouble and nobody else's
+                _log.exception("a reader of stream %s could not even be ended", self.stream)
+
     def _forget_empty_groups(self) -> None:
         for key in [key for key, group in self._at_tail.items() if not group]:
             del self._at_tail[key]
@@ -291,13 +320,17 @@ class Channel:
         taken, slow = len(cursors), []
         for cursor in cursors:
             sink = cursor.reader.sink
-            if sink.blocked:
-                cursor.position = batch.start
-                slow.append(cursor)
+            try:
+                if sink.blocked:
+                    cursor.position = batch.start
+                    slow.append(cursor)
+                    taken -= 1
+                elif not sink.write(blob):
+                    cursor.position = batch.end
+                    slow.append(cursor)
+            except Exception:  # noqa: BLE001 - it is one client's trouble
+                self._fail(cursor)
                 taken -= 1
-            elif not sink.write(blob):
-                cursor.position = batch.end
-                slow.append(cursor)
         fallen = [cursor for cursor in slow if cursor.active]
         for cursor in fallen:
             group.discard(cursor)

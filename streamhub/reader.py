@@ -67,6 +67,11 @@ class Reader:
         self.cursors.clear()
         self.behind.clear()
 
+    def fail(self) -> None:
+        """Leave every stream, and have the sink end: something went wrong that nobody foresaw."""
+        self.close()
+        self.sink.fail()
+
     def joined(self, cursor: Cursor, look: Look) -> None:
         """A stream that was waited for came to be."""
 
@@ -79,7 +84,17 @@ class Reader:
         raise NotImplementedError
 
     def pump(self) -> None:
-        """Move on the cursors that are behind, in turn, until the sink is full or all stand at the tail."""
+        """Move on the cursors that are behind, in turn, until the sink is full or all stand at the tail.
+
+        What goes wrong in that ends this reader, and nobody else who happens to have it pumped.
+        """
+        try:
+            self._pump()
+        except Exception:  # noqa: BLE001 - whatever it is, it is one client's trouble and nobody else's
+            _log.exception("a reader failed")
+            self.fail()
+
+    def _pump(self) -> None:
         batches = 0
         while self.behind and not self.sink.blocked and not self._done and self._reading < _READS:
             cursor = self.behind.pop(0)
@@ -116,15 +131,22 @@ class Reader:
 
     def _fetched(self, cursor: Cursor, task: asyncio.Task[Batch]) -> None:
         self._reading -= 1
-        if cursor.active and not task.cancelled():
-            error = task.exception()
-            if error is not None:
-                self._failed(cursor, error)
-            elif self.sink.blocked or task.result().start != cursor.position:
-                self.behind.insert(0, cursor)  # its batch is at hand: next time before those that are to be read
-            else:
-                self._write(cursor, task.result())
+        try:
+            if cursor.active and not task.cancelled():
+                self._go_on_with(cursor, task)
+        except Exception:  # noqa: BLE001 - whatever it is, it is one client's trouble and nobody else's
+            _log.exception("a reader failed")
+            self.fail()
         self.pump()
+
+    def _go_on_with(self, cursor: Cursor, task: asyncio.Task[Batch]) -> None:
+        error = task.exception()
+        if error is not None:
+            self._failed(cursor, error)
+        elif self.sink.blocked or task.result().start != cursor.position:
+            self.behind.insert(0, cursor)  # its batch is at hand: next time before those that are to be read
+        else:
+            self._write(cursor, task.result())
 
     def _failed(self, cursor: Cursor, error: BaseException) -> None:
         if isinstance(error, StreamReplacedError):

@@ -79,6 +79,12 @@ class Raw:
     async def __aexit__(self, *_exc: object) -> None:
         self.socket.close()
 
+    @property
+    def name(self) -> tuple[str, int]:
+        """Its own address and port."""
+        name: tuple[str, int] = self.socket.getsockname()
+        return name
+
     async def send(self, data: bytes) -> None:
         """Send bytes as they are."""
         await asyncio.get_running_loop().sock_sendall(self.socket, data)

@@ -6,6 +6,7 @@ A reader keeps what it was given as *sessions*: what one connection, or one resp
 from __future__ import annotations
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ import aiohttp
 
 from tests.servers import until
 
-#: A polling client asks again after so many seconds, and so does one whose server is away.
+#: A polling client asks again after so many seconds.
 _PAUSE = 0.01
+#: One that was turned away, or sent away, comes back after up to so many seconds.
+_JITTER = 0.5
 
 _REFUSED = {400: "reset", 410: "reset", 404: "deleted"}
 
@@ -102,6 +105,7 @@ class Reader(ABC):
         self.logs = {stream: Log([]) for stream in streams}
         self.status = 0
         self.connections = 0
+        self.turned_away = False
         self._http = http
         self._receive_buffer = receive_buffer
         self._reconnects = reconnects
@@ -192,13 +196,15 @@ class Reader(ABC):
     async def _run(self) -> None:
         while True:
             self.connections += 1
+            self.turned_away = False
             try:
                 await self.ask()
             except (OSError, aiohttp.ClientError):
                 self.lost()
+                self.turned_away = True
             if not (self.asks_again or self._reconnects) or all(log.told for log in self.logs.values()):
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(random.random() * _JITTER if self.turned_away else _PAUSE)
 
     def begin(self, stream: str, asked: str) -> Session:
         """A new session of a stream."""

@@ -26,11 +26,14 @@ class Sink:
     Args:
         full: for each write whether the sink is blocked after it; open for ever after the last.
         dies: whether a write finds the client gone, as a socket's may.
+        breaks: whether a write raises what nobody foresaw.
     """
 
-    def __init__(self, full: Iterable[bool] = (), *, dies: bool = False) -> None:
+    def __init__(self, full: Iterable[bool] = (), *, dies: bool = False, breaks: bool = False) -> None:
         self.blocked = False
         self.dies = dies
+        self.breaks = breaks
+        self.failed = False
         self.blobs: list[bytes] = []
         self.reader: Reader | None = None
         self.when_written: Callable[[], None] | None = None
@@ -44,6 +47,8 @@ class Sink:
     def write(self, data: bytes) -> bool:
         """Take bytes; False when it is blocked after that."""
         assert not self.blocked, "nothing is to be written to a sink that is blocked"
+        if self.breaks:
+            raise RuntimeError("nobody foresaw this")
         if self.dies:
             assert self.reader is not None
             self.reader.close()
@@ -53,6 +58,10 @@ class Sink:
         if self.when_written is not None:
             self.when_written()
         return not self.blocked
+
+    def fail(self) -> None:
+        """Take note of the end."""
+        self.failed = True
 
     def unblock(self) -> None:
         """Take bytes again."""

@@ -87,6 +87,64 @@ def test_everyone_at_the_tail_is_handed_the_same_bytes(growing: Growing) -> None
     assert len({id(sink.blobs[0]) for sink in frames}) == 1
 
 
+def test_a_sink_that_breaks_is_one_reader_s_trouble(growing: Growing, caplog: pytest.LogCaptureFixture) -> None:
+    """What a write raises is logged and ends that reader; the others have every line, then and later."""
+    sinks = [Sink(breaks=number % 3 == 1) for number in range(9)]
+    readers = [growing.join(sink)[0] for sink in sinks]
+    data = growing.grow(b"a", b"b", batches=2) + growing.grow(b"c")
+    for sink, reader in zip(sinks, readers, strict=True):
+        assert (sink.taken, sink.failed) == ((b"", True) if sink.breaks else (data, False))
+        assert bool(reader.cursors) != sink.breaks
+    assert len([record for record in caplog.records if record.exc_info]) == 3
+
+
+def test_a_form_that_cannot_be_made_is_the_trouble_of_those_who_want_it(
+    growing: Growing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an encoder raises is logged and ends the readers of that form, who would have a gap; the others go on."""
+
+    def fails(batch: Batch, at_tail: bool) -> bytes:
+        raise ValueError("no such form")
+
+    bad, good = [Sink(), Sink()], [Sink(), Sink()]
+    for sink in bad:
+        growing.join(sink, fails)
+    for sink in good:
+        growing.join(sink)
+    data = growing.grow(b"a") + growing.grow(b"b")
+    assert [sink.failed for sink in bad] == [True, True]
+    assert [sink.taken for sink in good] == [data, data]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("happens", ["appeared", "replaced"])
+def test_a_reader_that_breaks_when_it_is_told_keeps_nothing_from_the_others(growing: Growing, happens: str) -> None:
+    """Whoever raises when its stream comes, or is replaced, is ended; the others are told."""
+
+    class Breaking(Told):
+        __slots__ = ()
+
+        def joined(self, cursor: Cursor, look: Look) -> None:
+            raise RuntimeError("nobody foresaw this")
+
+        def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
+            raise RuntimeError("nobody foresaw this")
+
+    appears = happens == "appeared"
+    if appears:
+        growing.channel.look = None
+    readers = [kind(growing.history, Sink()) for kind in (Breaking, Told, Breaking, Told)]
+    for reader in readers:
+        reader.follow(Place(growing.channel, 0 if appears else growing.tail), newlined)
+        reader.pump()
+    if appears:
+        growing.channel.appeared(look(0))
+    else:
+        growing.channel.replaced(None)
+    told = [[what for what, _ in reader.told] for reader in readers]
+    assert told == [[], ["joined" if appears else "reset"]] * 2
+
+
 def test_batches_come_in_order_and_once(growing: Growing) -> None:
     """Several batches of one look, and of several, make the stream."""
     sink = Sink()

@@ -44,6 +44,9 @@ class CountingSink:
         self.writes += bool(data)
         return True
 
+    def fail(self) -> None:
+        """Nothing goes wrong here."""
+
 
 class QuietReader(Reader):
     """A reader that never ends."""

@@ -24,6 +24,7 @@ from streamhub.tail import Appeared, Grew, Tail
 from tests import naive
 from tests.naive import padded
 from tests.scarcity import few_descriptors
+from tests.servers import until
 from tests.sinks import Sink, Told, newlined
 
 if TYPE_CHECKING:
@@ -263,6 +264,20 @@ async def test_a_failing_disk_is_tried_again(house: House, caplog: pytest.LogCap
     async with asyncio.timeout(30):
         while reader.sink.taken != house.data:
             await asyncio.sleep(0.05)
+
+
+async def test_what_nobody_foresaw_ends_one_reader(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """A sink that raises while history is read into it ends its reader, which is logged; others read on."""
+    bad, good = Sink(breaks=True), Sink()
+    house.append(b'{"a":1}\n')
+    house.look()
+    for sink in (bad, good):
+        reader = Told(house.history, sink)
+        reader.follow(Place(house.channel), newlined)
+        reader.pump()
+    await until(lambda: bool(good.taken) and bad.failed)
+    assert house.channel.cursors == {cursor for cursor in house.channel.cursors if cursor.reader.sink is good}
+    assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
 async def test_nothing_comes_after_a_reader_was_closed(house: House) -> None:

@@ -27,6 +27,9 @@ class _Streaming(Reader):
         try:
             sessions = self.sessions()
             status, _fields = await wire.request(self.target(), self.headers())
+            if status == 503 and self._reconnects:  # the server stops: another one comes
+                self.turned_away = True
+                return
             if status not in {101, 200}:
                 for session in sessions:
                     self.refused(session, status)
@@ -153,6 +156,7 @@ class Multiplexed(_Streaming):
                 code = int.from_bytes(payload[:2])
                 told = [log.told for log in self.logs.values()]
                 if None in told and self._reconnects and code == 1001:
+                    self.turned_away = True
                     return payload[:2]
                 assert None not in told, f"{self!r} was closed with {code} though it was told only {told}"
                 expected = 1000 if "end" in told else 4410
@@ -289,7 +293,8 @@ class _Requests(Reader):
         assert self._http is not None
         async with self._http.get(f"{self.url}/v1/stream/{stream}?{query}", headers=self.fields()) as answer:
             body = await answer.read()
-            if answer.status == 503 and self.waits:
+            if answer.status == 503 and (self.waits or self._reconnects):
+                self.turned_away = not self.waits
                 self.opened(session)
             elif answer.status in {200, 204, 304}:
                 self._take(session, answer, body)

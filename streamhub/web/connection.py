@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from streamhub.web.timing import Timing
 
 _C = TypeVar("_C", bound="Connection")
+_log = logging.getLogger("streamhub.web")
 
 
 class Connections:
@@ -58,7 +60,7 @@ class Connections:
     async def drain(self, seconds: float) -> None:
         """Tell everyone to go, and wait until they have, for so long at most."""
         for connection in list(self.open):
-            connection.go_away()
+            self._guard(connection, connection.go_away)
         if self.open:
             self._emptied.clear()
             with contextlib.suppress(TimeoutError):
@@ -104,18 +106,26 @@ class Connections:
         for fd, _events in self._epoll.poll(0):
             connection = self._blocked.get(fd)
             if connection is not None:
-                connection.flush()
+                self._guard(connection, connection.flush)
 
     def _sweep(self) -> None:
         self.now = time.monotonic()
+        self._sweeper = self._loop.call_later(self.timing.sweep, self._sweep)
         for connection in list(self.open):
             if connection.blocked or connection.closing:
                 cause = connection.given_up(self.now, self._stall_timeout, self.timing.farewell)
                 if cause:
                     connection.abort(cause)
             elif connection.wrote_at + self.timing.heartbeat <= self.now:
-                connection.beat()
-        self._sweeper = self._loop.call_later(self.timing.sweep, self._sweep)
+                self._guard(connection, connection.beat)
+
+    def _guard(self, connection: Connection, act: Callable[[], None]) -> None:
+        """Do something for one connection; if that goes wrong, the connection ends, and the others do not notice."""
+        try:
+            act()
+        except Exception:  # noqa: BLE001 - whatever it is, it is one client's trouble and nobody else's
+            _log.exception("a connection failed")
+            connection.fail()
 
 
 class Connection(asyncio.Protocol):
@@ -236,6 +246,18 @@ class Connection(asyncio.Protocol):
         self._ending = True
         self._connections.unblock(self)
         cut(self._transport)
+
+    def fail(self) -> None:
+        """Something went wrong that nobody foresaw: end it, by force if it cannot be told."""
+        try:
+            self.apologise()
+        except Exception:  # noqa: BLE001 - whatever it is, it is one client's trouble and nobody else's
+            _log.exception("a connection failed, and could not be told")
+            self.abort("failed")
+
+    def apologise(self) -> None:
+        """Tell the client that it is the server's fault."""
+        self.finish(b"", "failed")
 
     def go_away(self) -> None:
         """The server shuts down: end, so that the client comes back elsewhere."""

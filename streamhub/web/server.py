@@ -6,10 +6,11 @@ import asyncio
 import logging
 import signal
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from streamhub.web.app import drain, make_app
 from streamhub.web.gate import Gate
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
 
+    from aiohttp.http import RawRequestMessage
+
     from streamhub.config import Config
 
 #: Connections that the kernel may hold until they are accepted.
@@ -29,6 +32,8 @@ _BACKLOG: Final = 4096
 _KEEPALIVE: Final = 75.0
 #: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
 _LONGEST_LINE: Final = 64 * 1024
+#: Of the time to drain, what those may take then whose question is being answered.
+_LAST_ANSWERS: Final = 0.4
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
 _HTTP_LOG: Final = logging.getLogger("streamhub.http")
@@ -66,7 +71,7 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
         handler_cancellation=True,  # a long-poll whose client has gone is to end
         keepalive_timeout=_KEEPALIVE,
         max_line_size=_LONGEST_LINE,
-        shutdown_timeout=timing.drain,
+        shutdown_timeout=timing.drain * _LAST_ANSWERS,
         logger=_HTTP_LOG,
     )
     server: asyncio.Server | None = None
@@ -116,6 +121,7 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
     config, refused, lobby, make = app[CONFIG], app[HUB].meter.refused, app[LOBBY], runner.server
     assert make is not None
     lobby.watch(make)
+    make.request_factory = _without_expectation(make.request_factory)
 
     def late() -> None:
         refused["late"] += 1
@@ -130,3 +136,19 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
         backlog=_BACKLOG,
         reuse_port=config.workers > 1,
     )
+
+
+def _without_expectation(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Take no notice of ``Expect``: aiohttp would answer it before it is asked who may read.
+
+    A client that waits for "100 Continue" goes on after a moment without it (RFC 9110 section 10.1.1).
+    """
+
+    def made(message: RawRequestMessage, *args: Any) -> web.BaseRequest:  # noqa: ANN401 - passed through
+        if "Expect" in message.headers:
+            headers = CIMultiDict(message.headers)
+            headers.popall("Expect")
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        return make(message, *args)
+
+    return made

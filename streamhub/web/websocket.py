@@ -40,9 +40,17 @@ DELETED: Final = 4404
 REPLACED: Final = 4410
 GOING_AWAY: Final = 1001
 INBOUND_DATA: Final = 1008
+INTERNAL: Final = 1011
 EXPIRED: Final = 4401
 #: What ends a socket, as it is counted.
-_CAUSES: Final = {NORMAL: "closed", GOING_AWAY: "shutdown", EXPIRED: "expired", DELETED: "reset", REPLACED: "reset"}
+_CAUSES: Final = {
+    INTERNAL: "failed",
+    NORMAL: "closed",
+    GOING_AWAY: "shutdown",
+    EXPIRED: "expired",
+    DELETED: "reset",
+    REPLACED: "reset",
+}
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 
@@ -91,6 +99,10 @@ class WebSocket(Connection):
     def refuse(self, code: int, reason: str) -> None:
         """End it over what the client did."""
         self.close(code, reason)
+
+    def apologise(self) -> None:
+        """Tell the client that it is the server's fault."""
+        self.close(INTERNAL, "the server failed: its log says why")
 
     def go_away(self) -> None:
         """The server shuts down."""

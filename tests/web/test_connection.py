@@ -219,6 +219,41 @@ async def test_a_client_that_vanishes_without_a_word(tmp_path: Path, stream: Str
             assert frame.opcode in {TEXT, PING}
 
 
+@pytest.mark.parametrize("target", [WS, SSE])
+async def test_what_nobody_foresaw_ends_one_connection(
+    it: Inside, stream: Stream, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that raises when it is written to is cut, and that is logged; the others have their lines."""
+    async with Raw(it.url) as raw, websocket(it.url, WS) as other:
+        await (raw.upgrade(target) if target == WS else raw.request(target))
+        await raw.more()
+        await other.frame()
+        (connection,) = [one for one in it.connections.open if one._transport.get_extra_info("peername") == raw.name]
+        connection.fd = "no number"  # type: ignore[assignment] # as good as any other fault
+        lines = [stream.line(1), stream.line(2)]
+        assert [(await other.frame()).payload for _ in lines] == lines
+        assert await raw.cut()
+        await until(lambda: len(it.connections.open) == 1)
+    assert it.connections.meter.ended["failed"] == 1
+    assert all(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(("target", "said"), [(WS, b"\x03\xf3the server failed: its log says why"), (SSE, b"")])
+async def test_a_fault_is_told(it: Inside, stream: Stream, target: str, said: bytes) -> None:
+    """A client whose reader failed is told that it is the server's fault, with 1011 on a socket, and may come again."""
+    async with Raw(it.url) as raw:
+        await (raw.upgrade(target) if target == WS else raw.request(target))
+        await raw.more()
+        (connection,) = it.connections.open
+        connection.fail()
+        if target == WS:
+            assert (await raw.frame()).payload == said
+            await raw.say_close(1011)
+        assert await raw.everything() == b""
+    await until(lambda: it.deserted)
+    assert it.connections.meter.ended["failed"] == 1
+
+
 # --- slow clients ---------------------------------------------------------------------------------------------
 
 

@@ -229,3 +229,20 @@ async def test_a_head_that_does_not_come(tmp_path: Path) -> None:
                 await raw.send(b"X: y\r\n")
                 await asyncio.sleep(0.01)
             pytest.fail("the connection is still there")
+
+
+# --- what is asked before the question ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expected", ["100-continue", "200-ok", "\xc0\xff"])
+@pytest.mark.parametrize("target", ["/v1/stream/s", "/nothing-here"])
+async def test_expectations(tmp_path: Path, expected: str, target: str) -> None:
+    """``Expect`` is taken no notice of: nobody is told to go on, or why not, who is not asked first who he is."""
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+    async with served(tmp_path) as server, Raw(server.url) as raw:
+        asked = {"Host": "evil.example", "Expect": expected}
+        for fields, status in ((asked, 403), ({"Expect": expected}, 200 if "stream" in target else 404)):
+            head = await raw.request(target, fields)
+            assert (head.status, head.fields["referrer-policy"]) == (status, "no-referrer")
+            await raw.exactly(int(head.fields["content-length"]))
