@@ -23,9 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from streamhub import current
 from streamhub.append import AppendFile
 from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
-from streamhub.events import Extraction, Navigation, Payload, Signal, State, Status, line_rest
+from streamhub.events import Extraction, Navigation, Payload, Signal, SignalValue, State, Status, line_rest
 from streamhub.plain import PlainLines
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.writer import Fsync, StreamWriter
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 #: How a mission may end.
 EndState: TypeAlias = Literal["completed", "failed", "cancelled"]
-
-#: What a signal may carry.
-SignalValue: TypeAlias = str | int | float | bool | None
 
 #: Where streams are kept when nobody says otherwise, relative to where the process runs.
 DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
@@ -171,12 +169,23 @@ class Emitter:
             rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
         self._raise_if_strict(self._writer.close(rest, final=self._closes_stream))
 
+    def lose(self, error: StreamhubError, kind: str) -> None:
+        """Count an event that did not get here; viewers are told with the next one.
+
+        Args:
+            error: why.
+            kind: what it was; the first of a kind is logged.
+        """
+        self._writer.drop(error, kind)
+
     def __enter__(self) -> Self:
+        current.enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        current.leave(self)
         if kind is None:
             self.close()
             return
