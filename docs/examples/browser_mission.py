@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright
 
 from streamhub import AsyncEmitter, EmitterHandler, current_stream
 
@@ -33,10 +33,15 @@ async def walk(page: Page, url: str) -> int:
         following = page.get_by_role("link", name="next")
         if not await following.count():
             return total
-        before = page.url
-        stream.navigation(before, "click", detail="next")
-        await following.click()
-        await page.wait_for_url(lambda now: now != before)
+        stream.navigation(page.url, "click", detail="next")
+        await click(page, following)
+
+
+async def click(page: Page, link: Locator) -> None:
+    """Click on a link, and wait until another page is there."""
+    before = page.url
+    await link.click()
+    await page.wait_for_url(lambda now: now != before)
 
 
 async def mission(url: str) -> None:
