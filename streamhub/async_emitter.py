@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from streamhub import current
 from streamhub.emitter import Emitter, default_directory
 from streamhub.errors import EmitError, StreamhubError
-from streamhub.events import Extraction, Navigation, Signal, Status, line_middle
+from streamhub.events import Signal, line_middle
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.worker import Worker
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from streamhub.emitter import EndState
-    from streamhub.events import Payload, SignalValue, State
+    from streamhub.events import Payload
     from streamhub.writer import Fsync
 
 #: Seconds that the end of the block waits for what is still to be written.
@@ -43,7 +43,7 @@ _PATIENCE: Final = 10.0
 _log: Final = logging.getLogger("streamhub.emitter")
 
 
-class AsyncEmitter:
+class AsyncEmitter(current.EventStream):
     """Writes one stream, from asyncio and from any thread, without ever waiting.
 
     Attributes:
@@ -51,6 +51,8 @@ class AsyncEmitter:
         live_stream_id: the stream's id; it can be watched from the block's beginning on.
         path: the stream's file.
     """
+
+    live_stream_id: str
 
     def __init__(
         self,
@@ -97,24 +99,8 @@ class AsyncEmitter:
         """How many events of this emitter, in this process, did not get into the stream; soon after they did not."""
         return len(self._overflow) + self._writing.dropped
 
-    def navigation(self, url: str, action: str, detail: str | None = None) -> None:
-        """Tell that the mission went to ``url``, or did ``action`` there."""
-        self.emit(Navigation(url, action, detail))
-
-    def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
-        """Tell that the mission took ``count`` items of ``target``, from ``url``."""
-        self.emit(Extraction(target, count, url, detail))
-
-    def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
-        """Tell that something worth knowing happened. A value that is no finite number is told as a word (``NaN``)."""
-        self.emit(Signal(name, value, detail))
-
-    def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
-        """Tell the mission's state; ``final`` ends the stream, whatever ``closes_stream`` is."""
-        self.emit(Status(state, final, detail))
-
     def emit(self, payload: Payload) -> None:
-        """Hand one event over; what the four methods above come to. What cannot be written is counted and logged."""
+        """Hand one event over; what the other calls come to. What cannot be written is counted and logged."""
         if self._worker.waiting >= self._capacity:
             self._overflow.append(type(payload).__name__)
             return

@@ -15,55 +15,53 @@ It is a context variable: each asyncio task has that of the code that created it
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
+
+from streamhub.events import Extraction, Navigation, Signal, Status
 
 if TYPE_CHECKING:
     from streamhub.events import Payload, SignalValue, State
 
 
-class EventStream(Protocol):
-    """What can be emitted to: an Emitter, an AsyncEmitter, or nothing at all."""
+class EventStream(ABC):
+    """What can be emitted to: an Emitter, an AsyncEmitter, or nothing at all.
 
-    @property
-    def live_stream_id(self) -> str | None:
-        """The stream's id; None where there is no stream."""
+    Attributes:
+        live_stream_id: the stream's id; None where there is no stream.
+    """
+
+    live_stream_id: str | None
+
+    @abstractmethod
+    def emit(self, payload: Payload) -> None:
+        """Tell one event; what the four methods below come to."""
 
     def navigation(self, url: str, action: str, detail: str | None = None) -> None:
         """Tell that the mission went to ``url``, or did ``action`` there."""
+        self.emit(Navigation(url, action, detail))
 
     def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
         """Tell that the mission took ``count`` items of ``target``, from ``url``."""
+        self.emit(Extraction(target, count, url, detail))
 
     def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
-        """Tell that something worth knowing happened."""
+        """Tell that something worth knowing happened. A value that is no finite number is told as a word (``NaN``)."""
+        self.emit(Signal(name, value, detail))
 
     def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
-        """Tell the mission's state."""
-
-    def emit(self, payload: Payload) -> None:
-        """Tell one event."""
+        """Tell the mission's state; ``final`` ends the stream, whatever ``closes_stream`` is."""
+        self.emit(Status(state, final, detail))
 
 
-class NoStream:
+class NoStream(EventStream):
     """Takes everything and keeps nothing; false, where streams are true."""
 
-    live_stream_id: None = None
+    live_stream_id = None
 
     def __bool__(self) -> bool:
         return False
-
-    def navigation(self, url: str, action: str, detail: str | None = None) -> None:
-        """Nobody is told."""
-
-    def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
-        """Nobody is told."""
-
-    def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
-        """Nobody is told."""
-
-    def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
-        """Nobody is told."""
 
     def emit(self, payload: Payload) -> None:
         """Nobody is told."""

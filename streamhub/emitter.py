@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from streamhub import current
 from streamhub.append import AppendFile
 from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
-from streamhub.events import Extraction, Navigation, Payload, Signal, SignalValue, State, Status, line_rest
+from streamhub.events import Payload, State, Status, line_rest
 from streamhub.plain import PlainLines
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.writer import Fsync, StreamWriter
@@ -54,7 +54,7 @@ def default_directory() -> str:
     return os.environ.get("STREAMHUB_DIR") or DEFAULT_DIRECTORY
 
 
-class Emitter:
+class Emitter(current.EventStream):
     """Writes one stream. Thread-safe; other emitters, in other processes too, may write the same stream.
 
     Times never run backwards within a stream: while the clock is behind the last line, that line's time is repeated.
@@ -65,6 +65,8 @@ class Emitter:
         live_stream_id: the stream's id; from now on it can be watched.
         path: the stream's file.
     """
+
+    live_stream_id: str
 
     def __init__(
         self,
@@ -113,24 +115,8 @@ class Emitter:
         """How many events of this emitter, in this process, did not get into the stream."""
         return self._writer.dropped
 
-    def navigation(self, url: str, action: str, detail: str | None = None) -> None:
-        """Tell that the mission went to ``url``, or did ``action`` there."""
-        self.emit(Navigation(url, action, detail))
-
-    def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
-        """Tell that the mission took ``count`` items of ``target``, from ``url``."""
-        self.emit(Extraction(target, count, url, detail))
-
-    def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
-        """Tell that something worth knowing happened. A value that is no finite number is told as a word (``NaN``)."""
-        self.emit(Signal(name, value, detail))
-
-    def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
-        """Tell the mission's state; ``final`` ends the stream, whatever ``closes_stream`` is."""
-        self.emit(Status(state, final, detail))
-
     def emit(self, payload: Payload) -> None:
-        """Write one event; what the four methods above come to.
+        """Write one event; what navigation(), extraction(), signal() and status() come to.
 
         Raises:
             InvalidEventError: strict, and the payload is not what its type says.
