@@ -23,9 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from streamhub import current
 from streamhub.append import AppendFile
 from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
-from streamhub.events import Extraction, Navigation, Payload, Signal, State, Status, line_rest
+from streamhub.events import Payload, State, Status, line_rest
 from streamhub.plain import PlainLines
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.writer import Fsync, StreamWriter
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 #: How a mission may end.
 EndState: TypeAlias = Literal["completed", "failed", "cancelled"]
-
-#: What a signal may carry.
-SignalValue: TypeAlias = str | int | float | bool | None
 
 #: Where streams are kept when nobody says otherwise, relative to where the process runs.
 DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
@@ -56,7 +54,7 @@ def default_directory() -> str:
     return os.environ.get("STREAMHUB_DIR") or DEFAULT_DIRECTORY
 
 
-class Emitter:
+class Emitter(current.EventStream):
     """Writes one stream. Thread-safe; other emitters, in other processes too, may write the same stream.
 
     Times never run backwards within a stream: while the clock is behind the last line, that line's time is repeated.
@@ -67,6 +65,8 @@ class Emitter:
         live_stream_id: the stream's id; from now on it can be watched.
         path: the stream's file.
     """
+
+    live_stream_id: str
 
     def __init__(
         self,
@@ -115,24 +115,8 @@ class Emitter:
         """How many events of this emitter, in this process, did not get into the stream."""
         return self._writer.dropped
 
-    def navigation(self, url: str, action: str, detail: str | None = None) -> None:
-        """Tell that the mission went to ``url``, or did ``action`` there."""
-        self.emit(Navigation(url, action, detail))
-
-    def extraction(self, target: str, count: int, url: str | None = None, detail: str | None = None) -> None:
-        """Tell that the mission took ``count`` items of ``target``, from ``url``."""
-        self.emit(Extraction(target, count, url, detail))
-
-    def signal(self, name: str, value: SignalValue = None, detail: str | None = None) -> None:
-        """Tell that something worth knowing happened. A value that is no finite number is told as a word (``NaN``)."""
-        self.emit(Signal(name, value, detail))
-
-    def status(self, state: State, final: bool = False, detail: str | None = None) -> None:  # noqa: FBT001, FBT002
-        """Tell the mission's state; ``final`` ends the stream, whatever ``closes_stream`` is."""
-        self.emit(Status(state, final, detail))
-
     def emit(self, payload: Payload) -> None:
-        """Write one event; what the four methods above come to.
+        """Write one event; what navigation(), extraction(), signal() and status() come to.
 
         Raises:
             InvalidEventError: strict, and the payload is not what its type says.
@@ -171,12 +155,23 @@ class Emitter:
             rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
         self._raise_if_strict(self._writer.close(rest, final=self._closes_stream))
 
+    def lose(self, error: StreamhubError, kind: str) -> None:
+        """Count an event that did not get here; viewers are told with the next one.
+
+        Args:
+            error: why.
+            kind: what it was; the first of a kind is logged.
+        """
+        self._writer.drop(error, kind)
+
     def __enter__(self) -> Self:
+        current.enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        current.leave(self)
         if kind is None:
             self.close()
             return

@@ -24,6 +24,10 @@ from streamhub.errors import InvalidEventError
 State: TypeAlias = Literal["started", "running", "completed", "failed", "cancelled"]
 
 
+#: What a signal may carry.
+SignalValue: TypeAlias = str | int | float | bool | None
+
+
 class Navigation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The mission went somewhere, or did something to a page."""
 
@@ -55,7 +59,7 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something worth knowing happened. A value that is no finite number is told as a word, such as ``NaN``."""
 
     name: str
-    value: str | int | float | bool | None = None
+    value: SignalValue = None
     detail: str | None = None
 
     def __post_init__(self) -> None:

@@ -10,7 +10,11 @@ import pytest
 from streamhub.config import SETTINGS
 from tests.conftest import ROOT
 
-FILES = [ROOT / "SECURITY.md", *sorted((ROOT / "docs" / "deploy").iterdir())]
+FILES = [
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs" / "deploy").iterdir()),
+    *(ROOT / "docs" / name for name in ("clients.md", "emit.md")),
+]
 #: Flags of other programs, and those that every command of ours has.
 _ELSEWHERE = {
     *(

@@ -35,7 +35,9 @@ LAYERS = {
     # A line as bytes: what it means, how it travels. Pure (see the test below).
     "lines": Layer("batch filters times lines wire inbound deflate meter", "errors names", "msgspec"),
     # What a mission imports, beside a web framework of its own: light, so no asyncio either (see the test below).
-    "emitter": Layer("append backward plain writer emitter", "errors names schema lines", "msgspec"),
+    "emitter": Layer("append backward plain writer current emitter handler", "errors names schema lines", "msgspec"),
+    # The same for missions that have asyncio anyway.
+    "async_emitter": Layer("worker async_emitter", "errors names schema emitter"),
     "stream": Layer("folder stream seek page", "errors names lines", "msgspec"),
     # What a stream, or a folder of them, holds at large.
     "survey": Layer("audit ends tally catalog summary", "errors names lines stream", "msgspec"),
@@ -51,7 +53,7 @@ LAYERS = {
     "relay": Layer("relay relay.*", "errors names lines stream tailer hub", "nats prometheus_client"),
     "client": Layer("client client.*", "errors names schema lines", "aiohttp msgspec yarl"),
     # The public names. It loads only what is light, so that `import streamhub` costs a mission nothing.
-    "package": Layer("streamhub", "errors names schema emitter"),
+    "package": Layer("streamhub", "errors names schema emitter async_emitter"),
     "demo": Layer("demo demo.*", "package errors names schema emitter web", "aiohttp"),
     "cli": Layer(
         "cli cli.* __main__",

@@ -68,7 +68,9 @@ class Decisions:
             if self._on_reset is not None:
                 return self._on_reset(news)
         elif self._on_gap is not None:
-            return self._on_gap(news)
+            offset = self._on_gap(news)
+            if offset != news.offset:  # else this would be a gap again, at once and for ever
+                return offset
         raise news.error()
 
 

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 #: Streams to follow: one, several, or each with the offset to go on from.
 Streams: TypeAlias = "str | Iterable[str] | Mapping[str, str]"
 
-#: Streams named in one address, beyond those that are wanted: servers take 64 KiB.
-_MOST_NAMED = 300
+#: Bytes of an address, of the 64 KiB that a server takes, for the streams that are wanted.
+_LONGEST = 48 * 1024
+#: Streams named beyond that at most, of 160 bytes each.
+_MOST_NAMED = 80
 
 _FAREWELLS = {1013: CapacityError, 4401: UnauthorizedError}
 
@@ -136,11 +138,19 @@ class Following:
         return not self.match and not self.wanted
 
     def query(self) -> Query:
-        """What to ask the multiplexed WebSocket for."""
+        """What to ask the multiplexed WebSocket for.
+
+        Raises:
+            InvalidRequestError: these are more streams than an address can name.
+        """
         query = self.selection.query(start=not self._begun)
         for stream in self.wanted:
             place = self.places[stream]
             query.append(("stream", stream if place is None else f"{stream}@{place}"))
+        if sum(len(name) + len(value) + 2 for name, value in query) > _LONGEST:
+            raise InvalidRequestError(
+                f"{len(self.wanted)} streams are more than an address can name: follow fewer at once"
+            )
         query += [("match", glob) for glob in self.match]
         if self.match:  # what is over would come again from its beginning, to be thrown away
             query += [("stream", f"{stream}@{NOW}") for stream in sorted(self._over)][

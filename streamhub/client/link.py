@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -149,7 +150,7 @@ class Link:
         """The server cannot be reached; where trying again is no use, a ConfigError says so."""
         if isinstance(error, _NEVER):
             return ConfigError(f"cannot reach {self.url}: {error}")
-        return UnavailableError(f"cannot reach {self.url}: {str(error) or type(error).__name__}")
+        return UnavailableError(f"cannot reach {self.url}: {_reason(error)}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -190,6 +191,12 @@ def _checked(url: str) -> URL:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigError(f"URL {url[:200]!r} names no server: write it like http://127.0.0.1:8765")
     return URL(url)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without the addresses that the libraries put around it."""
+    number = getattr(error, "errno", None)  # of a name that is not found it is negative
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(error) or type(error).__name__
 
 
 def _problem(body: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from streamhub.errors import (
     StreamReplacedError,
     UnauthorizedError,
 )
+from streamhub.stream_id import new_stream_id
 
 ZERO = "00000000_0000000000000000"
 
@@ -100,7 +101,16 @@ def test_an_address_has_an_end() -> None:
     following = Following((), Selection(), match="*")
     for number in range(5000):
         after(following, Opened(f"{number:0128}", ZERO), Ended(f"{number:0128}"))
-    assert sum(len(name) + len(value) + 2 for name, value in following.query()) < 60_000
+    for number in range(600):
+        after(following, Opened(f"{number}-{new_stream_id()}", ZERO))
+    assert sum(len(name) + len(value) + 2 for name, value in following.query()) < 64_000
+
+
+def test_more_than_an_address_can_name() -> None:
+    """It is refused in words, not by whoever stands between."""
+    following = Following([f"{number:0128}" for number in range(1000)], Selection())
+    with pytest.raises(InvalidRequestError, match="1000 streams are more than an address can name"):
+        following.query()
 
 
 @pytest.mark.parametrize(
