@@ -26,6 +26,8 @@ root_doc = "index"
 exclude_patterns = ["**/node_modules"]
 # A page of the reference whose module is not there (yet).
 exclude_patterns += [f"reference/{name}.md" for name in ("client",) if find_spec(f"streamhub.{name}") is None]
+# A language of a block that Pygments does not know is shown without colours.
+suppress_warnings = ["misc.highlighting_failure"]
 
 myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 3
