@@ -54,6 +54,8 @@ html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
 def setup(app: Sphinx) -> None:
     """Have sources adapted as they are read."""
     app.connect("autodoc-process-signature", _leave_out_constraints)
+    for part in ("description", "arguments", "options", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", _take_stars_as_such)
     app.connect("source-read", _lead_to_pages)
     app.connect("source-read", _leave_out_empty_globs)
 
@@ -62,6 +64,11 @@ def _leave_out_constraints(*event: object) -> tuple[str, str | None] | None:
     """Of a field's type the type alone: what msgspec checks besides is for the schema to say."""
     signature, returns = event[-2:]
     return (CONSTRAINED.sub(r"\1", signature), returns) if isinstance(signature, str) else None
+
+
+def _take_stars_as_such(_app: Sphinx, _context: object, lines: list[str]) -> None:
+    """Help is plain text: a star in it is a glob, and no emphasis."""
+    lines[:] = [line if "``" in line else line.replace("*", "\\*") for line in lines]
 
 
 def _lead_to_pages(_app: Sphinx, name: str, source: list[str]) -> None:

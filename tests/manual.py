@@ -195,6 +195,8 @@ def unknown_flags(script: str) -> Iterator[str]:
                     yield f"there is no command {word!r}"
                     break
                 command = found
+            elif command.context_settings.get("ignore_unknown_options"):
+                break  # what follows is another's
             elif word.startswith("-") and word.strip("-"):
                 flag = word.partition("=")[0] if word.startswith("--") else word[:2]
                 known = {name for option in command.get_params(click.Context(command)) for name in option.opts}
