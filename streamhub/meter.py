@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 LIVE: Final = ("websocket", "multiplex", "sse", "durable-sse", "long-poll")
 TRANSPORTS: Final = (*LIVE, "polling")
 #: How a live connection ended: the stream did (``closed``, ``reset``), the client did (``left``, ``lost``, ``client``:
-#: it broke a rule), it was cut for taking nothing (``stalled``) or for not hanging up (``deaf``), or its time was over.
+#: it broke a rule), it was cut for taking nothing (``stalled``) or for not hanging up (``deaf``), its time was over, or
+#: the server failed.
 ENDS: Final = (
     *("closed", "reset", "left", "lost", "client", "stalled", "deaf"),
-    *("expired", "rotated", "shutdown"),
+    *("expired", "rotated", "shutdown", "failed"),
 )
 #: Why somebody was turned away; ``idle``: the longest idle one made room.
 REFUSALS: Final = ("host", "origin", "token", "capacity", "address", "late", "idle")

@@ -46,6 +46,11 @@ SHOWN = re.compile(r"(?:127\.0\.0\.1|localhost):8765")
 #: What stands for anything in the output of a command.
 ANYTHING = "…"
 _NO_RUN = "no-run"
+#: Our program where a command stands, perhaps behind a variable or with its path, and what it is given.
+_OURS = re.compile(
+    r"(?:^|[;|&(]|\w=\S*)[ \t]*(?:\S*/)?streamhub[ \t]+((?:[^|;&\n\\#)]|\\\n)+)",
+    re.MULTILINE,
+)
 #: What a reader puts something of their own in the place of.
 _PLACEHOLDER = re.compile(r"<[a-z][a-z0-9 _-]*>")
 _fences = RawFencedCodeBlockLexer(re.compile(r"(?P<language>[\w{}-]+)[ \t]*(?P<marks>[^\n]*)\n"))
@@ -181,7 +186,7 @@ def _check_shell(example: Example) -> str | None:
 
 def unknown_flags(script: str) -> Iterator[str]:
     """The flags in a script that the commands of ours which they are given to do not have."""
-    for words in re.findall(r"\bstreamhub ((?:[^|;&\n\\#)]|\\\n)+)", script):
+    for words in _OURS.findall(script):
         command: click.Command = cli
         for word in words.replace("\\\n", " ").split():
             if isinstance(command, click.Group) and not word.startswith("-"):
@@ -190,6 +195,8 @@ def unknown_flags(script: str) -> Iterator[str]:
                     yield f"there is no command {word!r}"
                     break
                 command = found
+            elif command.context_settings.get("ignore_unknown_options"):
+                break  # what follows is another's
             elif word.startswith("-") and word.strip("-"):
                 flag = word.partition("=")[0] if word.startswith("--") else word[:2]
                 known = {name for option in command.get_params(click.Context(command)) for name in option.opts}
