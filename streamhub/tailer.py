@@ -32,7 +32,7 @@ _AGE_FRACTION: Final = 1 / 16
 _CROWD: Final = 64
 _MOST_EAGER: Final = 16.0
 #: The cold ones are spread over this many slots per ceiling.
-_SLOTS: Final = 20
+_SLOTS: Final = 10
 #: Whether the folder's time says that names came or went is asked this often, in seconds.
 _HINT: Final = 0.25
 #: Without that hint, names are read this often: clocks may stand still.

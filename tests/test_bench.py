@@ -57,10 +57,20 @@ def test_it_compares_and_draws(tmp_path: Path) -> None:
 
 def test_a_pace_is_measured(tmp_path: Path) -> None:
     """Latencies run from the append to the receipt: never below nothing, and the median not above p99."""
-    done = bench(tmp_path, "--case", "paced", "--peer", "streamhub", "--json", "runs.json")
+    done = bench(tmp_path, "--case", "paced,many", "--peer", "streamhub", "--json", "runs.json")
     assert done.returncode == 0, done.stderr
-    (run,) = json.loads((tmp_path / "runs.json").read_text())["runs"]
-    assert 0 < run["figures"]["p50_ms"] <= run["figures"]["p99_ms"]
+    for run in json.loads((tmp_path / "runs.json").read_text())["runs"]:
+        assert 0 < run["figures"]["p50_ms"] <= run["figures"]["p99_ms"]
+
+
+@pytest.mark.slow
+def test_clients_that_read_nothing_are_left_out(tmp_path: Path) -> None:
+    """Those who read get everything while others read nothing; and how long a start takes is told."""
+    done = bench(tmp_path, "--case", "stalled,start", "--peer", "streamhub", "--json", "runs.json")
+    assert done.returncode == 0, done.stderr
+    stalled, start = (run["figures"] for run in json.loads((tmp_path / "runs.json").read_text())["runs"])
+    assert stalled["kept_percent"] > 0
+    assert start["listening_ms"] > 0
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -84,19 +85,23 @@ class Session:
 
 
 @contextlib.contextmanager
-def session(peer: Peer, size: Size, *, history: int, live: int, sample: int) -> Iterator[Session]:
-    """Connect clients to a server."""
+def session(
+    peer: Peer, size: Size, *, history: int, live: int, sample: int, path: str = "", stalled: int = 0
+) -> Iterator[Session]:
+    """Connect clients to a server; ``path`` is what they ask for instead of the usual, with a place for a number."""
     plan = Plan(
         port=peer.port,
-        path=peer.path,
+        path=path or peer.path,
         clients=size.clients,
         history=history,
         live=live,
         sample=sample,
-        ordered=size.streams == 1,
+        ordered=size.streams == 1 or "{}" in path,
         sse=peer.sse,
         opening=peer.opening,
         opened=peer.opened,
+        streams=size.streams,
+        stalled=stalled,
     )
     before = peer.process.usage()
     with Process(python("benchmark.client", json.dumps(asdict(plan))), peer.folder / "client.log") as client:
@@ -155,17 +160,17 @@ def relay(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
 
 
 def idle(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
-    """Clients to whom nothing happens: what each of them holds; then one event to all of them."""
-    with session(peer, size, history=0, live=1, sample=1) as run:
+    """Clients to whom nothing happens: what each of them holds; then now and then one event to all of them."""
+    with session(peer, size, history=0, live=size.events, sample=1) as run:
         with profiled(peer.process.pid, profile):
             time.sleep(1.0)
-            rss = peer.process.usage().rss
-            start = time.monotonic_ns()
-            peer.publish([event(0, start)])
-            tally = run.result(size, 0, 1)
+            idle = peer.process.usage()
+            _publish_paced(peer, size)
+            tally = run.result(size, 0, size.events)
         return {
-            "kib_per_client": (rss - run.before.rss) / size.clients / 1024,
-            "last_ms": (tally["done"] - start) / 1e6,
+            "kib_per_client": (idle.rss - run.before.rss) / size.clients / 1024,
+            **_latencies(tally),
+            "server_cpu_s": peer.process.usage().cpu_s - idle.cpu_s,
         }
 
 
@@ -202,15 +207,71 @@ def quiet(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
         return {"core_percent": 100 * spent / _WATCH, "seen_after_ms": (tally["done"] - start) / 1e6}
 
 
-def _publish_paced(peer: Peer, size: Size) -> None:
+def many(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Many streams at a pace of their own: whether what is late grows later."""
+    assert isinstance(peer, Streamhub)
+    with contextlib.ExitStack() as files:
+        paths = [peer.streams / f"many-{number}.jsonl" for number in range(size.streams)]
+        streams = [files.enter_context(path.open("ab", buffering=0)) for path in paths]
+        path = "/v1/stream/many-{}/ws"
+        with session(peer, size, history=0, live=size.events, sample=7, path=path) as run:
+            with profiled(peer.process.pid, profile):
+                for number in _paced(size.events * size.streams, size.rate * size.streams):
+                    stream = streams[number % size.streams]
+                    stream.write(event(number // size.streams, time.monotonic_ns()) + b"\n")
+                tally = run.result(size, 0, size.events)
+            spent = peer.process.usage().cpu_s - run.connected.cpu_s
+    fifth = len(tally["latencies"]) // 5
+    first, last = (statistics.median(part) for part in (tally["latencies"][:fifth], tally["latencies"][-fifth:]))
+    return {"drift_ms": (last - first) / 1e6, **_latencies(tally), "server_cpu_s": spent}
+
+
+def stalled(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """A burst with a tenth more clients, which read nothing, beside the same one without them."""
+    path = f"{peer.path}?offset=now" if peer.keeps else peer.path
+    lines, rates = events(0, size.events, 0), []
+    for count in (0, size.clients // 9):
+        with session(peer, size, history=0, live=size.events, sample=10, path=path, stalled=count) as run:
+            with profiled(peer.process.pid, profile):
+                start = time.monotonic_ns()
+                for first in range(0, size.events, _AT_ONCE):
+                    peer.publish(lines[first : first + _AT_ONCE])
+                tally = run.result(size, 0, size.events)
+            rates.append(tally["events"] / (tally["done"] - start) * 1e9)
+            grown = peer.process.usage().rss - run.connected.rss
+    return {"kept_percent": 100 * rates[1] / rates[0], "deliveries_per_s": rates[1], "grown_mib": grown / 2**20}
+
+
+def start(name: str, size: Size) -> Figures:
+    """How long a server takes until it listens, with streams in its folder and without."""
+    taken = []
+    for count in (0, size.streams):
+        with tempfile.TemporaryDirectory(prefix="streamhub-bench-") as folder:
+            streams = Path(folder) / "streams"
+            streams.mkdir()
+            for number in range(count):
+                (streams / f"{number}.jsonl").write_bytes(event(0, 0) + b"\n")
+            begin = time.monotonic()
+            with PEERS[name](Path(folder)):
+                taken.append(1e3 * (time.monotonic() - begin))
+    return {"listening_ms": taken[1], "empty_ms": taken[0]}
+
+
+def _paced(count: int, rate: float) -> Iterator[int]:
+    """Count, each number at its time."""
     start = time.monotonic_ns() + 10_000_000
-    for seq in range(size.events):
-        due = start + int(seq * 1e9 / size.rate)
+    for number in range(count):
+        due = start + int(number * 1e9 / rate)
         while (left := due - time.monotonic_ns()) > 0:
             time.sleep(left / 1e9)
+        yield number
+
+
+def _publish_paced(peer: Peer, size: Size) -> None:
+    for seq in _paced(size.events, size.rate):
         peer.publish([event(seq, time.monotonic_ns())])
 
 
 def _latencies(tally: dict[str, Any]) -> Figures:
-    latencies: list[int] = tally["latencies"]
+    latencies: list[int] = sorted(tally["latencies"])
     return {f"p{share}_ms": latencies[len(latencies) * share // 100] / 1e6 for share in (50, 99)}

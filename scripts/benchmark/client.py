@@ -33,7 +33,7 @@ class Plan:
 
     Attributes:
         port: where the server listens, on loopback.
-        path: what to ask for.
+        path: what to ask for; ``{}`` in it stands for the client's number, modulo ``streams``.
         clients: how many there are.
         history: events that each of them gets before it is ready.
         live: events that each of them gets after that.
@@ -42,6 +42,8 @@ class Plan:
         sse: server-sent events; else a WebSocket.
         opening: a message to send first, if any.
         opened: what the server says to it.
+        streams: how many streams the clients are spread over.
+        stalled: so many further clients, which read nothing once they are connected.
         timeout: seconds until it gives up.
     """
 
@@ -55,6 +57,8 @@ class Plan:
     sse: bool = False
     opening: str = ""
     opened: str = ""
+    streams: int = 1
+    stalled: int = 0
     timeout: float = 120.0
 
 
@@ -70,7 +74,7 @@ class Tally:
         started: when the first client connected, in nanoseconds of the monotonic clock.
         ready: when all were connected and had read the history.
         done: when the last had everything.
-        latencies: of the sampled events, sorted, in nanoseconds.
+        latencies: of the sampled events, as they came, in nanoseconds.
         cpu_s: processor seconds of this process since all were ready.
     """
 
@@ -90,7 +94,7 @@ class Client:
 
     __slots__ = ("count", "greeting", "next_seq", "rest", "sampled", "sock", "steps")
 
-    def __init__(self, plan: Plan, *, sampled: bool) -> None:
+    def __init__(self, plan: Plan, number: int, *, sampled: bool) -> None:
         self.count = 0
         self.next_seq = 0
         self.rest = b""
@@ -99,7 +103,7 @@ class Client:
         self.steps = [b"\r\n\r\n", *([plan.opened.encode()] if plan.opening else [])]
         self.greeting = b""
         self.sock = socket.create_connection(("127.0.0.1", plan.port))
-        self.sock.sendall(_request(plan))
+        self.sock.sendall(_request(plan, number))
         self.sock.settimeout(0)
 
     def greet(self, data: bytes, plan: Plan) -> bytes:
@@ -126,8 +130,8 @@ class Client:
         return found
 
 
-def _request(plan: Plan) -> bytes:
-    lines = [f"GET {plan.path} HTTP/1.1", "Host: localhost"]
+def _request(plan: Plan, number: int) -> bytes:
+    lines = [f"GET {plan.path.format(number % plan.streams)} HTTP/1.1", "Host: localhost"]
     if plan.sse:
         lines.append("Accept: text/event-stream")
     else:
@@ -142,6 +146,18 @@ def _masked(message: bytes) -> bytes:
     return bytes((0x82, 0x80 | len(message), 0, 0, 0, 0)) + message
 
 
+def _stalled(plan: Plan) -> socket.socket:
+    """A client that reads nothing once it is connected, and has little room for what comes."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", plan.port))
+    sock.sendall(_request(plan, 0))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += sock.recv(1)
+    return sock
+
+
 class Load:
     """All clients of a run."""
 
@@ -153,6 +169,7 @@ class Load:
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._connected = 0
+        self._stalled: list[socket.socket] = []
         self._deadline = time.monotonic() + plan.timeout
 
     def connect(self) -> None:
@@ -161,10 +178,12 @@ class Load:
         self.tally.started = time.monotonic_ns()
         while self._connected < plan.clients and self._in_time():
             while len(self._clients) < min(plan.clients, self._connected + _WINDOW):
-                client = Client(plan, sampled=len(self._clients) % plan.sample == 0)
+                number = len(self._clients)
+                client = Client(plan, number, sampled=number % plan.sample == 0)
                 self._clients[client.sock.fileno()] = client
                 self._epoll.register(client.sock, select.EPOLLIN)
             self._read(0.1)
+        self._stalled = [_stalled(plan) for _ in range(plan.stalled)]
         self.read_until(plan.clients * plan.history)
         self.tally.ready = time.monotonic_ns()
 
@@ -179,7 +198,6 @@ class Load:
         self._read(0.05)
         expected = self._plan.history + self._plan.live
         self.tally.wrong = sum(client.count != expected for client in self._clients.values())
-        self.tally.latencies.sort()
 
     def _in_time(self) -> bool:
         return time.monotonic() < self._deadline and self.tally.closed < self._plan.clients

@@ -79,11 +79,11 @@ CASES: Final[dict[str, Case]] = {
         run=_served(cases.paced, Size(1000, 50, 10), Size(50, 10, 10)),
     ),
     "idle": Case(
-        title="10,000 clients to whom nothing happens, then one event to all of them",
+        title="10,000 clients to whom nothing happens, then five events to all of them, one a second",
         peers=("streamhub", *_OTHERS),
         figure="kib_per_client",
         more_is_better=False,
-        run=_served(cases.idle, Size(10_000, 1), Size(200, 1)),
+        run=_served(cases.idle, Size(10_000, 5, 1), Size(200, 2, 10)),
     ),
     "replay": Case(
         title="100 clients read a history of 100,000 lines",
@@ -135,6 +135,29 @@ CASES: Final[dict[str, Case]] = {
         figure="lines_per_s",
         more_is_better=True,
         run=lambda end, quick, _profile: relays.backlog(end, quick=quick),
+        served=False,
+    ),
+    "many": Case(
+        title="1,000 streams with 10 clients each, an event a second on each, for 10 seconds",
+        peers=("streamhub",),
+        figure="drift_ms",
+        more_is_better=False,
+        run=_served(cases.many, Size(10_000, 10, 1, 1000), Size(100, 10, 10, 20)),
+    ),
+    # The naive loops over aiohttp's sockets wait for whoever reads nothing: they would never come to an end.
+    "stalled": Case(
+        title="5 MB at once to 180 clients, with 20 more that read nothing beside none of them",
+        peers=("streamhub", "ws"),
+        figure="kept_percent",
+        more_is_better=True,
+        run=_served(cases.stalled, Size(180, 20_000), Size(18, 2_000)),
+    ),
+    "start": Case(
+        title="a server that starts with 10,000 streams in its folder",
+        peers=("streamhub",),
+        figure="listening_ms",
+        more_is_better=False,
+        run=lambda peer, quick, _profile: cases.start(peer, Size(0, 0, streams=100 if quick else 10_000)),
         served=False,
     ),
     "emitter": Case(
