@@ -67,8 +67,8 @@ def _leave_out_constraints(*event: object) -> tuple[str, str | None] | None:
 
 
 def _take_stars_as_such(_app: Sphinx, _context: object, lines: list[str]) -> None:
-    """Help is plain text: a star in it is a glob, and no emphasis."""
-    lines[:] = [line if "``" in line else line.replace("*", "\\*") for line in lines]
+    """Help is plain text: a star in it is a glob, and no emphasis; what looks like an address is none."""
+    lines[:] = [line if "``" in line else line.replace("*", "\\*").replace("@", "\\@") for line in lines]
 
 
 def _lead_to_pages(_app: Sphinx, name: str, source: list[str]) -> None:

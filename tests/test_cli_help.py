@@ -30,11 +30,11 @@ def test_every_command_in_a_line() -> None:
     assert not any(line.endswith("...") for line in listed[listed.index("Commands:") :])
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "config show"])
+@pytest.mark.parametrize("name", [*COMMANDS, "config show", "relay push", "relay pull"])
 def test_examples_are_commands(name: str) -> None:
     """Each example is one that the command line takes: its command and flags are there."""
     examples = [line.strip() for line in help_of(*name.split()) if line.startswith("    streamhub ")]
-    if name not in {"demo", "config", "schema", "completion"}:
+    if name not in {"demo", "config", "relay", "schema", "completion"}:
         assert examples
     for example in examples:
         _program, *words = shlex.split(example.partition("  ")[0].partition(" | ")[0].partition(" > ")[0])

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from streamhub.cli.help import Command
 from streamhub.cli.options import check_directory
 from streamhub.cli.relay_options import common_options, creation_options, poll_options
 from streamhub.cli.relay_progress import progress
@@ -23,13 +24,16 @@ def relay() -> None:
     """Carry streams to other hosts, by way of NATS JetStream."""
 
 
-@relay.command()
+@relay.command(cls=Command)
 @common_options
 @creation_options
 @poll_options
 @click.pass_context
 def push(ctx: click.Context, /, **settings: Any) -> None:  # noqa: ANN401
-    """Publish the lines of a folder of streams, until SIGINT or SIGTERM.
+    r"""Publish the lines of a folder of streams, until SIGINT or SIGTERM.
+
+    \b
+      streamhub relay push --dir streams --nats nats://broker.example:4222
 
     JetStream's stream is made if it is not there. A stream that is not what JetStream has of it (its file was cut or
     replaced) is reported and left.
@@ -40,11 +44,14 @@ def push(ctx: click.Context, /, **settings: Any) -> None:  # noqa: ANN401
     _run("push", config, f"pushing {config.directory} to")
 
 
-@relay.command()
+@relay.command(cls=Command)
 @common_options
 @click.pass_context
 def pull(ctx: click.Context, /, **settings: Any) -> None:  # noqa: ANN401
-    """Append the lines that JetStream has to the files of a folder, until SIGINT or SIGTERM.
+    r"""Append the lines that JetStream has to the files of a folder, until SIGINT or SIGTERM.
+
+    \b
+      streamhub relay pull --dir streams --nats nats://broker.example:4222 --match 'team-*'
 
     Only what fits a file's end is appended; a file that differs from the origin's is reported and left.
     """

@@ -187,21 +187,22 @@ async def test_clients_that_vanish_disturb_nobody(it: Inside, stream: Stream) ->
 
 @pytest.mark.parametrize("target", [WS, SSE])
 async def test_clients_that_leave_at_the_end_keep_nobody_from_hearing_it(
-    it: Inside, stream: Stream, target: str
+    tmp_path: Path, stream: Stream, target: str
 ) -> None:
     """Clients close just before their stream is deleted, so that the word of it meets nobody: the others are told."""
-    clients = [Raw(it.url) for _ in range(20)]
-    for raw in clients:
-        await raw.__aenter__()
-        await raw.request(target, HANDSHAKE if target == WS else None)
-        await raw.more()
-    for raw in clients[::2]:
-        raw.socket.close()
-    it.hub.channels["s"].replaced(None)  # in the same step of the loop, which has not seen them leave
-    for raw in clients[1::2]:
-        assert (b"event: reset" if target == SSE else b"\x11\x34") in await raw.everything()  # 0x1134 is 4404
-        raw.socket.close()
-    await until(lambda: it.deserted)
+    async with inside(tmp_path, replace(SILENT, farewell=60.0)) as it:
+        clients = [Raw(it.url) for _ in range(20)]
+        for raw in clients:
+            await raw.__aenter__()
+            await raw.request(target, HANDSHAKE if target == WS else None)
+            await raw.more()
+        for raw in clients[::2]:
+            raw.socket.close()
+        it.hub.channels["s"].replaced(None)  # in the same step of the loop, which has not seen them leave
+        for raw in clients[1::2]:
+            assert (b"event: reset" if target == SSE else b"\x11\x34") in await raw.everything()  # 0x1134 is 4404
+            raw.socket.close()
+        await until(lambda: it.deserted)
 
 
 @pytest.mark.parametrize("target", [WS, SSE])
