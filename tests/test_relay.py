@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -171,10 +172,12 @@ async def _peak(command: str, folder: Path, broker: Broker, match: str = "*") ->
     )
     peak = 0
     while process.returncode is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        peak = max([peak, *(int(row.split()[1]) << 10 for row in status.splitlines() if row.startswith("VmHWM"))])
+        with contextlib.suppress(OSError):  # it has just ended
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *(int(row.split()[1]) << 10 for row in status.splitlines() if row.startswith("VmHWM"))])
         await asyncio.sleep(0.02)
     assert process.returncode == 0
+    assert peak
     return peak
 
 

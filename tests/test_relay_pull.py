@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from nats.js.api import StreamSource
 
 from streamhub.errors import StreamNotFoundError
 from streamhub.relay import start
@@ -25,6 +27,8 @@ from tests.relays import (
 from tests.servers import Stream, until
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
+
     from tests.brokers import Broker
 
 
@@ -192,6 +196,27 @@ async def test_only_those_that_match(origin: Path, edge: Path, broker: Broker) -
     assert set(contents(edge)) == {"b.1.jsonl"}
     await pull_once(edge, broker.url, match="a.*")
     assert contents(edge) == contents(origin)
+
+
+async def test_a_mirror(origin: Path, edge: Path, broker: Broker) -> None:
+    """A mirror of JetStream's stream, such as one keeps near the edges, is as good to pull from."""
+    async with pushing(origin, broker.url), connected(broker.url) as client:
+        with Stream(origin) as stream:
+            stream.line(1)
+            await wait_for_store(client)
+            await client.jetstream().add_stream(name="NEAR", mirror=StreamSource(name=STORE))
+            async with pulling(edge, broker.url, store="NEAR"):
+                await until_same(origin, edge)
+                (edge / "s.jsonl").write_bytes(b"")
+                stream.line(2)
+                await until_same(origin, edge)
+
+
+async def wait_for_store(client: Client) -> None:
+    """Wait until a pusher has made JetStream's stream."""
+    async with asyncio.timeout(30):
+        while STORE not in [info.config.name for info in await client.jetstream().streams_info()]:
+            await asyncio.sleep(0.01)
 
 
 async def test_foreign_messages_are_passed_over(origin: Path, edge: Path, broker: Broker) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.brokers import Nats, Nchan, NchanTwoWorkers, jetstream
 from benchmark.peer import Peer
-from benchmark.processes import ROOT, Process, python
+from benchmark.processes import ROOT, BenchError, Process, python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,15 @@ class StreamhubRelay(Streamhub):
         self._origin = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.exit.callback(os.close, self._origin)
         return command
+
+    def started(self) -> None:
+        super().started()
+        (self.folder / "origin" / "first.jsonl").write_bytes(b"{}\n")
+        for _ in range(1000):
+            if (self.streams / "first.jsonl").is_file():
+                return
+            time.sleep(0.01)
+        raise BenchError("nothing comes through the relay")
 
     def publish(self, lines: Sequence[bytes]) -> None:
         os.write(self._origin, b"".join([line + b"\n" for line in lines]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,38 +18,56 @@ from benchmark.processes import BenchError, python
 if TYPE_CHECKING:
     from benchmark.cases import Figures
 
-#: Streams that a backlog is spread over.
-_STREAMS: Final = 4
 _WRITTEN_AT_ONCE: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is to be carried.
+
+    Attributes:
+        end: the end that is measured, ``push`` or ``pull``.
+        streams: how many there are.
+        lines: how many lines each has.
+    """
+
+    end: str
+    streams: int
+    lines: int
+
+
+#: The ends, each with few long streams (a little more than 1 GiB), and with many of one line: a message for each line.
+BACKLOGS: Final = {
+    "push": Backlog("push", 4, 1_100_000),
+    "pull": Backlog("pull", 4, 1_100_000),
+    "push-lone": Backlog("push", 10_000, 1),
+    "pull-lone": Backlog("pull", 10_000, 1),
+}
 
 
 def backlog(name: str, *, quick: bool) -> Figures:
     """What one end takes for a backlog, with ``--once``: lines a second, and what it holds at most."""
-    count = 20_000 if quick else 4_400_000  # these are a little more than 1 GiB
+    what = BACKLOGS[name]
+    if quick:
+        what = Backlog(what.end, min(what.streams, 500), min(what.lines, 5_000))
     with tempfile.TemporaryDirectory(prefix="streamhub-bench-") as path:
         folder = Path(path)
         for part in ("origin", "edge"):
             (folder / part).mkdir()
-        _write(folder / "origin", count)
+        for stream in range(what.streams):
+            _write(folder / "origin" / f"s.{stream}.jsonl", what.lines)
         with jetstream(folder) as url:
-            pushed = _run("push", folder / "origin", url, count)
-            return _run("pull", folder / "edge", url, count) if name == "pull" else pushed
+            pushed = _run("push", folder / "origin", url, what)
+            return pushed if what.end == "push" else _run("pull", folder / "edge", url, what)
 
 
-#: The ends.
-ENDS: Final = ("push", "pull")
+def _write(path: Path, count: int) -> None:
+    with path.open("wb") as file:
+        for first in range(0, count, _WRITTEN_AT_ONCE):
+            file.write(b"\n".join(events(first, min(_WRITTEN_AT_ONCE, count - first), 0)) + b"\n")
 
 
-def _write(folder: Path, count: int) -> None:
-    each = count // _STREAMS
-    for stream in range(_STREAMS):
-        with (folder / f"s.{stream}.jsonl").open("wb") as file:
-            for first in range(0, each, _WRITTEN_AT_ONCE):
-                lines = events(first, min(_WRITTEN_AT_ONCE, each - first), 0)
-                file.write(b"\n".join(lines) + b"\n")
-
-
-def _run(end: str, folder: Path, url: str, count: int) -> Figures:
+def _run(end: str, folder: Path, url: str, what: Backlog) -> Figures:
     start = time.monotonic()
     command = python("streamhub", "relay", end, "--dir", str(folder), "--nats", url, "--once")
     with psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -64,8 +83,8 @@ def _run(end: str, folder: Path, url: str, count: int) -> Figures:
         if process.wait():
             raise BenchError(f"relay {end} ended with {process.returncode}")
     seconds = time.monotonic() - start
-    written = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
-    if written != count // _STREAMS * _STREAMS * (SIZE + 1):
+    written, count = sum(path.stat().st_size for path in folder.glob("*.jsonl")), what.streams * what.lines
+    if written != count * (SIZE + 1):
         raise BenchError(f"incomplete: {written} bytes")
     return {
         "lines_per_s": count / seconds,

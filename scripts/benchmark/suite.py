@@ -41,7 +41,7 @@ class Case:
 
     def missing(self, peer: str) -> str:
         """What this machine lacks to run a peer, if anything."""
-        if peer in relays.ENDS:
+        if peer in relays.BACKLOGS:
             return Nats.missing()
         return PEERS[peer].missing() if self.served else ""
 
@@ -130,11 +130,11 @@ CASES: Final[dict[str, Case]] = {
         run=_served(cases.relay, Size(10, 500, 100), Size(5, 50, 100)),
     ),
     "relay-backlog": Case(
-        title="a backlog of 1 GiB, in 4,400,000 lines of 4 streams, with --once",
-        peers=relays.ENDS,
+        title="a backlog with --once: 4,400,000 lines (1 GiB) of 4 streams; lone: 10,000 streams of one line",
+        peers=tuple(relays.BACKLOGS),
         figure="lines_per_s",
         more_is_better=True,
-        run=lambda end, quick, _profile: relays.backlog(end, quick=quick),
+        run=lambda peer, quick, _profile: relays.backlog(peer, quick=quick),
         served=False,
     ),
     "many": Case(

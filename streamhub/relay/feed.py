@@ -190,10 +190,8 @@ class Feed:
             await asyncio.sleep(backoff.next())
 
     async def _send(self, headers: dict[str, str], data: bytes) -> PubAck:
-        store = self._way.store
-        return await self._way.link.js.publish(
-            subject_of(self.stream), data, timeout=TIMEOUT, stream=store.name, headers=dict(headers)
-        )
+        # Not with the stream that is expected, which mirrors of it would take for themselves, and refuse the message.
+        return await self._way.link.js.publish(subject_of(self.stream), data, timeout=TIMEOUT, headers=dict(headers))
 
     def _acknowledged(self, ack: PubAck, data: bytes) -> None:
         if ack.duplicate:

@@ -30,6 +30,8 @@ _log: Final = logging.getLogger("streamhub.relay")
 #: Pieces that are under way at once, of all streams together: what bounds the memory, however much there is to carry.
 IN_FLIGHT: Final = 32
 _THREADS: Final = 4
+#: A pusher reads for all who watch at the edges: it looks as often as a server does for a crowd.
+_AUDIENCE: Final = 1_000
 #: Streams that are begun with in one go.
 _CHUNK: Final = 256
 #: A stream that is closed and carried is asked this often whether somebody wrote past its end, in seconds.
@@ -138,6 +140,7 @@ class Pusher:
             chunk = streams[first : first + _CHUNK]
             tails = await self._poller.run(self._open, chunk)
             for tail in tails:
+                tail.audience = _AUDIENCE
                 self._feeds[tail.stream].tail = tail
                 self._start(self._feeds[tail.stream])
             for stream in {*chunk} - {tail.stream for tail in tails}:

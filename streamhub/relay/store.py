@@ -162,7 +162,7 @@ class Store:
 
     def _take_in(self, info: StreamInfo) -> None:
         config = info.config
-        if EVERY not in (config.subjects or []):
+        if config.mirror is None and EVERY not in (config.subjects or []):  # a mirror has none of its own
             raise ConfigError(
                 f"JetStream's stream {self.name!r} does not hold {EVERY}: name another with --stream-name, or add it"
             )
