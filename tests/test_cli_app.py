@@ -60,6 +60,12 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert "--help" in outcome.complaint
 
 
+def test_a_command_that_is_nearly_one() -> None:
+    """A mistyped command is answered with what may have been meant."""
+    assert "there is no command 'tial': did you mean 'tail'?" in command("tial").complaint
+    assert "there is no command 'x'" in command("x").complaint
+
+
 def test_complaints_are_printable(tmp_path: Path) -> None:
     """What a message quotes cannot steer the terminal."""
     outcome = command("tail", "a\x1b[2J\n\u202eb", "--dir", tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -36,6 +37,19 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"streamhub.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is nearly one is answered with the one that may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            meant = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" did you mean {meant[0]!r}?" if meant else ""
+            raise click.UsageError(
+                f"there is no command {args[0][:64]!r}:{hint or ' none is called like that'}", ctx
+            ) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command. A closed pipe is taken out of click's hands, which would call it a failure."""
