@@ -103,9 +103,6 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(error: Exception) -> int:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
-        click.echo(error.ctx.get_help(), err=True)
-        return USAGE
     if isinstance(error, click.ClickException):
         complain(_say(error))
         return error.exit_code

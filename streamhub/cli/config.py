@@ -13,6 +13,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from streamhub.cli.codes import USAGE
 from streamhub.cli.help import Command
 from streamhub.cli.options import color_option, file_of, form_option, variable_of
 from streamhub.cli.output import write
@@ -43,9 +44,13 @@ class _Setting:
     variable: str
 
 
-@click.group()
-def config() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def config(ctx: click.Context) -> None:
     """Show settings, and where they come from."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 @config.command(cls=Command, context_settings={"ignore_unknown_options": True})
