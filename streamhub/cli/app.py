@@ -12,7 +12,6 @@ import click
 from click.core import ParameterSource
 
 from streamhub.cli.codes import INTERRUPTED, USAGE, code_of, complain
-from streamhub.cli.options import variable_of
 from streamhub.cli.pause import OutputClosedError
 from streamhub.errors import StreamhubError
 
@@ -118,7 +117,7 @@ def _say(error: click.ClickException) -> str:
     if isinstance(error, click.BadParameter) and error.param is not None and error.param.name:
         match error.ctx.get_parameter_source(error.param.name):
             case ParameterSource.ENVIRONMENT:
-                return f"in the environment: {variable_of(error.ctx, error.param)}: {message}"
+                return f"in the environment: {error.param.envvar}: {message}"
             case ParameterSource.DEFAULT_MAP:
                 return f"in the configuration file: {message}"
     return f"{message} (see {error.ctx.command_path} --help)"

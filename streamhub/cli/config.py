@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from streamhub.cli.codes import USAGE
 from streamhub.cli.help import Command
-from streamhub.cli.options import color_option, file_of, form_option, variable_of
+from streamhub.cli.options import color_option, file_of, form_option
 from streamhub.cli.output import write
 from streamhub.cli.table import cell, console, table
 
@@ -94,9 +94,7 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
     command = root.command.get_command(root, name)
     if command is None:
         raise click.UsageError(f"there is no command {name!r}: see streamhub --help", ctx)
-    optional = click.Command(
-        name, params=[_optional(param) for param in command.params if isinstance(param, click.Option)]
-    )
+    optional = Command(name, params=[_optional(param) for param in command.params if isinstance(param, click.Option)])
     arguments = list(flags)
     with optional.make_context(name, list(arguments), parent=root) as inner:  # refuses what the command would refuse
         given, _rest, _order = optional.make_parser(inner).parse_args(arguments)
@@ -120,11 +118,11 @@ def _described(ctx: click.Context, option: click.Parameter, value: Any, source: 
     name = option.opts[-1].lstrip("-")
     said = {
         ParameterSource.COMMANDLINE: ("flag", option.opts[-1]),
-        ParameterSource.ENVIRONMENT: ("environment", variable_of(ctx, option)),
+        ParameterSource.ENVIRONMENT: ("environment", str(option.envvar)),
         ParameterSource.DEFAULT_MAP: ("file", file_of(ctx)),
     }
     kind, where = said.get(source, ("default", None))
-    return _Setting(name, _masked(option, value), kind, where, variable_of(ctx, option))
+    return _Setting(name, _masked(option, value), kind, where, str(option.envvar))
 
 
 def _masked(option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - of several types
