@@ -109,6 +109,16 @@ def test_shell_completion() -> None:
     assert "--follow" in python(MAIN, **completing, **file, COMP_WORDS="streamhub tail --f", COMP_CWORD="2").stdout
 
 
+@pytest.mark.parametrize("arguments", [["stats", "s"], ["ls", "-o", "table"], ["ls"], ["tail", "s", "-o", "pretty"]])
+def test_a_terminal_that_knows_ascii_alone(tmp_path: Path, arguments: list[str]) -> None:
+    """Where the output's encoding lacks a letter, it is escaped, or comes as UTF-8; nothing fails."""
+    with Stream(tmp_path) as stream:
+        stream.write('{"timestamp":"2026-01-01","mission_id":"é","event_type":"é","payload":{}}\n'.encode())
+    ended = python(MAIN, *arguments, "--dir", str(tmp_path), PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\\xe9" in ended.stdout or "é" in ended.stdout
+
+
 def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:
     """``streamhub … | head`` is quiet, and no failure, however much was left to print."""
     with Stream(tmp_path) as stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from difflib import get_close_matches
@@ -81,6 +82,8 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # rather than fail where the terminal knows ASCII alone
     try:
         code = cli.main(arguments, prog_name="streamhub", standalone_mode=False)
         click.echo(nl=False)  # flushes stdout, if there is one
