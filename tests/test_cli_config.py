@@ -92,7 +92,9 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
 
 def test_table(tmp_path: Path) -> None:
     """For people it is a table, in which nothing can do harm."""
-    outcome = command("config", "show", "tail", "-f", env={"STREAMHUB_TAIL_LINES": "3", "STREAMHUB_DIR": "a\x1b[2J"})
+    outcome = command(
+        "config", "show", "tail", "-f", "m-42", env={"STREAMHUB_TAIL_LINES": "3", "STREAMHUB_DIR": "a\x1b[2J"}
+    )
     rows = [line.split() for line in outcome.out.decode().splitlines()]
     assert ["lines", "3", "environment", "STREAMHUB_TAIL_LINES"] in rows
     assert ["dir", r"a\x1b[2J", "environment", "STREAMHUB_DIR"] in rows

@@ -94,12 +94,12 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
     command = root.command.get_command(root, name)
     if command is None:
         raise click.UsageError(f"there is no command {name!r}: see streamhub --help", ctx)
-    optional = Command(name, params=[_optional(param) for param in command.params if isinstance(param, click.Option)])
+    optional = Command(name, params=[_optional(param) for param in command.params])
     arguments = list(flags)
     with optional.make_context(name, list(arguments), parent=root) as inner:  # refuses what the command would refuse
         given, _rest, _order = optional.make_parser(inner).parse_args(arguments)
         for option in optional.params:
-            if not option.is_eager:
+            if isinstance(option, click.Option) and not option.is_eager:
                 value, source = option.consume_value(inner, given)
                 yield _described(inner, option, value, source)
         for secret, variable in _ENVIRONMENT_ONLY.items():
@@ -107,11 +107,11 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
                 yield _Setting(secret, _MASK, "environment", variable, variable)
 
 
-def _optional(option: click.Option) -> click.Option:
-    """The same option, which need not be given: it is only asked what it would be."""
-    option = copy.copy(option)
-    option.required = False
-    return option
+def _optional(param: click.Parameter) -> click.Parameter:
+    """The same option or argument, which need not be given: it is only asked what it would be."""
+    param = copy.copy(param)
+    param.required = False
+    return param
 
 
 def _described(ctx: click.Context, option: click.Parameter, value: Any, source: ParameterSource) -> _Setting:  # noqa: ANN401
