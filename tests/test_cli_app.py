@@ -60,6 +60,12 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert "--help" in outcome.complaint
 
 
+def test_a_command_that_is_nearly_one() -> None:
+    """A mistyped command is answered with what may have been meant."""
+    assert "there is no command 'tial': did you mean 'tail'?" in command("tial").complaint
+    assert "there is no command 'x'" in command("x").complaint
+
+
 def test_complaints_are_printable(tmp_path: Path) -> None:
     """What a message quotes cannot steer the terminal."""
     outcome = command("tail", "a\x1b[2J\n\u202eb", "--dir", tmp_path)
@@ -102,6 +108,30 @@ def test_shell_completion() -> None:
     assert flags == "plain,--follow\n"
     file = {"STREAMHUB_CONFIG": "/missing.toml"}
     assert "--follow" in python(MAIN, **completing, **file, COMP_WORDS="streamhub tail --f", COMP_CWORD="2").stdout
+
+
+@pytest.mark.parametrize("arguments", [["stats", "s"], ["tail", "s", "-o", "pretty"]])
+def test_a_terminal_that_knows_ascii_alone(tmp_path: Path, arguments: list[str]) -> None:
+    """Where the output's encoding lacks a letter, it is escaped, or comes as UTF-8; nothing fails."""
+    with Stream(tmp_path) as stream:
+        stream.write('{"timestamp":"2026-01-01","mission_id":"é","event_type":"é","payload":{}}\n'.encode())
+    ended = python(MAIN, *arguments, "--dir", str(tmp_path), PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\\xe9" in ended.stdout or "é" in ended.stdout
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("cat s", 1), ("stats s", 0), ("check", 0)])
+def test_without_stdout(tmp_path: Path, arguments: str, code: int) -> None:
+    """A command that was started without a stdout does not break: what cannot be printed is at most one complaint."""
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+    ended = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m streamhub {arguments} --dir {tmp_path} >&-"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("\n") <= 1
 
 
 def test_a_closed_pipe_is_no_failure(tmp_path: Path) -> None:

@@ -56,6 +56,26 @@ async def test_ranges(server: Server, flags: list[str], first: int, last: int) -
         assert outcome.lines == lines[first : last + 1]
 
 
+def test_times_ago(tmp_path: Path) -> None:
+    """A time may be said by how long ago it is."""
+    with Stream(tmp_path) as stream:
+        old = stream.line(1)
+    assert command("emit", "--mission-id", "m", "--stream-id", "s", "signal", "name=new", "--dir", tmp_path).code == 0
+    whole = command("cat", "s", "--dir", tmp_path).lines
+    for flags, found in (
+        (["--since", "1h"], whole[1:]),
+        (["--since", "90.5s"], whole[1:]),
+        (["--since", "1h", "--until", "30m"], []),
+        (["--until", "0.5h"], [old]),
+        (["--since", "9999d"], whole),
+    ):
+        assert command("cat", "s", "--dir", tmp_path, *flags).lines == found
+    for bad in ("999999999d", "-1h", "1w", "1", "h"):
+        outcome = command("cat", "s", "--dir", tmp_path, "--since", bad)
+        assert outcome.code == 2
+        assert f"time {bad!r}" in outcome.complaint
+
+
 async def test_cursor(server: Server) -> None:
     """Where the reading ended is told on stderr, and from there the rest can be had: nothing twice, nothing lost."""
     with Stream(server.directory) as stream:

@@ -52,6 +52,18 @@ def test_where_each_comes_from(
         assert (one["source"], one["where"]) == (source, where)
 
 
+@pytest.mark.parametrize(
+    "name", ["serve", "emit", "ls", "tail", "cat", "grep", "stats", "check", "demo", "healthcheck"]
+)
+def test_what_the_environment_calls_it(name: str) -> None:
+    """A variable is called like the flag, after the command's name unless other commands have the flag too."""
+    for setting, one in shown(name).items():
+        flag = setting.upper().replace("-", "_")
+        assert one["variable"] in {f"STREAMHUB_{flag}", f"STREAMHUB_{name.upper()}_{flag}"}
+        given = shown(name, **{one["variable"]: "1"}) if one["value"] is False else {}
+        assert not given or given[setting] == {**one, "value": "1", "source": "environment", "where": one["variable"]}
+
+
 def test_secrets_are_masked(tmp_path: Path) -> None:
     """What opens a server is not shown, in no form and from nowhere; the name of the file that holds it is."""
     key = tmp_path / "key"
@@ -80,7 +92,9 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
 
 def test_table(tmp_path: Path) -> None:
     """For people it is a table, in which nothing can do harm."""
-    outcome = command("config", "show", "tail", "-f", env={"STREAMHUB_TAIL_LINES": "3", "STREAMHUB_DIR": "a\x1b[2J"})
+    outcome = command(
+        "config", "show", "tail", "-f", "m-42", env={"STREAMHUB_TAIL_LINES": "3", "STREAMHUB_DIR": "a\x1b[2J"}
+    )
     rows = [line.split() for line in outcome.out.decode().splitlines()]
     assert ["lines", "3", "environment", "STREAMHUB_TAIL_LINES"] in rows
     assert ["dir", r"a\x1b[2J", "environment", "STREAMHUB_DIR"] in rows

@@ -79,6 +79,22 @@ def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_some(tmp_path: Path) -> None:
+    """Some of the streams: by id, by mission, or both; and as nothing but ids, for scripts."""
+    for name, mission in (("team-1", b"m"), ("team-2", b"n"), ("other", b"m")):
+        with Stream(tmp_path, name) as stream:
+            stream.write(b'{"mission_id":"%s"}\n' % mission)
+    for flags, ids in (
+        (["--match", "team-*"], {"team-1", "team-2"}),
+        (["--match", "*-1", "--match", "o*"], {"team-1", "other"}),
+        (["--mission-id", "m"], {"team-1", "other"}),
+        (["--mission-id", "m", "--match", "t*"], {"team-1"}),
+        (["--match", "x"], set()),
+    ):
+        assert {line.decode() for line in command("ls", "-q", "--dir", tmp_path, *flags).lines} == ids
+        assert {line.split(b"\t")[0].decode() for line in command("ls", "--dir", tmp_path, *flags).lines} == ids
+
+
 async def test_of_a_server(folder: Path, server: Server) -> None:
     """A server's list is the same as that of its folder."""
     for form in ("tsv", "json", "table"):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.commands import Outcome, command, end_of, line_of, started
 from tests.servers import Server, ServerProcess, Stream, free_port, served, until
+from tests.terminals import on_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -315,31 +316,17 @@ def test_on_a_terminal(tmp_path: Path, flags: list[str], env: dict[str, str], sh
     """A terminal gets the form for people, in colour unless NO_COLOR says otherwise, or else the lines themselves."""
     with Stream(tmp_path) as stream:
         line = stream.line(0)
-    assert on_terminal("tail", "s", "--dir", str(tmp_path), *flags, **env) == (shown or line + b"\r\n")
+    screen = on_terminal("tail", "s", "--dir", str(tmp_path), *flags, env=env).screen
+    assert screen.encode() == (shown or line + b"\r\n")
 
 
 def test_json_on_a_terminal(tmp_path: Path) -> None:
     """What JSON may hold as it is, and a terminal would obey, a terminal gets escaped; a pipe gets the bytes."""
     with Stream(tmp_path) as stream:
         stream.write('{"a":"\x9b2J\u202e"}\n'.encode())
-    shown = on_terminal("tail", "s", "-o", "json", "--dir", str(tmp_path))
-    assert shown == b'{"a":"\\u009b2J\\u202e"}\r\n'
+    shown = on_terminal("tail", "s", "-o", "json", "--dir", str(tmp_path)).screen
+    assert shown == '{"a":"\\u009b2J\\u202e"}\r\n'
     assert command("tail", "s", "--dir", tmp_path).out == '{"a":"\x9b2J\u202e"}\n'.encode()
-
-
-def on_terminal(*arguments: str, **env: str) -> bytes:
-    """What a command shows on a terminal."""
-    ours, theirs = os.openpty()
-    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR" and "STREAMHUB" not in name}
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "streamhub", *arguments],
-            stdout=theirs, env={**kept, "TERM": "xterm", **env}, check=True, timeout=60,
-        )  # fmt: skip
-        return os.read(ours, 65536)
-    finally:
-        os.close(ours)
-        os.close(theirs)
 
 
 def _folder(where: Path | Server) -> Path:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
 from streamhub.cli.codes import INTERRUPTED, USAGE, code_of, complain
-from streamhub.cli.options import variable_of
 from streamhub.cli.pause import OutputClosedError
 from streamhub.errors import StreamhubError
 
@@ -36,6 +37,19 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"streamhub.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is nearly one is answered with the one that may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            meant = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" did you mean {meant[0]!r}?" if meant else ""
+            raise click.UsageError(
+                f"there is no command {args[0][:64]!r}:{hint or ' none is called like that'}", ctx
+            ) from error
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command. A closed pipe is taken out of click's hands, which would call it a failure."""
@@ -68,6 +82,8 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # rather than fail where the terminal knows ASCII alone
     try:
         code = cli.main(arguments, prog_name="streamhub", standalone_mode=False)
         click.echo(nl=False)  # flushes stdout, if there is one
@@ -89,9 +105,6 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(error: Exception) -> int:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError) and error.ctx is not None:
-        click.echo(error.ctx.get_help(), err=True)
-        return USAGE
     if isinstance(error, click.ClickException):
         complain(_say(error))
         return error.exit_code
@@ -107,7 +120,7 @@ def _say(error: click.ClickException) -> str:
     if isinstance(error, click.BadParameter) and error.param is not None and error.param.name:
         match error.ctx.get_parameter_source(error.param.name):
             case ParameterSource.ENVIRONMENT:
-                return f"in the environment: {variable_of(error.ctx, error.param)}: {message}"
+                return f"in the environment: {error.param.envvar}: {message}"
             case ParameterSource.DEFAULT_MAP:
                 return f"in the configuration file: {message}"
     return f"{message} (see {error.ctx.command_path} --help)"

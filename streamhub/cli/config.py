@@ -13,8 +13,9 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from streamhub.cli.codes import USAGE
 from streamhub.cli.help import Command
-from streamhub.cli.options import color_option, file_of, form_option, variable_of
+from streamhub.cli.options import color_option, file_of, form_option
 from streamhub.cli.output import write
 from streamhub.cli.table import cell, console, table
 
@@ -43,9 +44,13 @@ class _Setting:
     variable: str
 
 
-@click.group()
-def config() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def config(ctx: click.Context) -> None:
     """Show settings, and where they come from."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 @config.command(cls=Command, context_settings={"ignore_unknown_options": True})
@@ -89,14 +94,12 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
     command = root.command.get_command(root, name)
     if command is None:
         raise click.UsageError(f"there is no command {name!r}: see streamhub --help", ctx)
-    optional = click.Command(
-        name, params=[_optional(param) for param in command.params if isinstance(param, click.Option)]
-    )
+    optional = Command(name, params=[_optional(param) for param in command.params])
     arguments = list(flags)
     with optional.make_context(name, list(arguments), parent=root) as inner:  # refuses what the command would refuse
         given, _rest, _order = optional.make_parser(inner).parse_args(arguments)
         for option in optional.params:
-            if not option.is_eager:
+            if isinstance(option, click.Option) and not option.is_eager:
                 value, source = option.consume_value(inner, given)
                 yield _described(inner, option, value, source)
         for secret, variable in _ENVIRONMENT_ONLY.items():
@@ -104,22 +107,22 @@ def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_
                 yield _Setting(secret, _MASK, "environment", variable, variable)
 
 
-def _optional(option: click.Option) -> click.Option:
-    """The same option, which need not be given: it is only asked what it would be."""
-    option = copy.copy(option)
-    option.required = False
-    return option
+def _optional(param: click.Parameter) -> click.Parameter:
+    """The same option or argument, which need not be given: it is only asked what it would be."""
+    param = copy.copy(param)
+    param.required = False
+    return param
 
 
 def _described(ctx: click.Context, option: click.Parameter, value: Any, source: ParameterSource) -> _Setting:  # noqa: ANN401
     name = option.opts[-1].lstrip("-")
     said = {
         ParameterSource.COMMANDLINE: ("flag", option.opts[-1]),
-        ParameterSource.ENVIRONMENT: ("environment", variable_of(ctx, option)),
+        ParameterSource.ENVIRONMENT: ("environment", str(option.envvar)),
         ParameterSource.DEFAULT_MAP: ("file", file_of(ctx)),
     }
     kind, where = said.get(source, ("default", None))
-    return _Setting(name, _masked(option, value), kind, where, variable_of(ctx, option))
+    return _Setting(name, _masked(option, value), kind, where, str(option.envvar))
 
 
 def _masked(option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - of several types

@@ -26,6 +26,14 @@ class Command(click.Command):
         super().__init__(*arguments, **attributes)
         self.help = (self.help or "").replace("\\b\n", "\b\n")
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Call each flag in the environment what it is called on the command line, not what the code calls it."""
+        for option in self.params:
+            if isinstance(option, click.Option) and option.envvar is None and ctx.auto_envvar_prefix:
+                flag = option.opts[-1].lstrip("-").replace("-", "_").upper()
+                option.envvar = f"{ctx.auto_envvar_prefix}_{flag}"
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, in parts where they are many."""
         parts: dict[str, list[tuple[str, str]]] = {name: [] for name in (_OTHERS, *_SECTIONS)}

@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from streamhub.cli.help import command
 from streamhub.cli.options import color_option, config_option, source_options
 from streamhub.cli.pretty import time_text
+from streamhub.cli.selection import fits, match_option
 from streamhub.cli.table import cell, console, table
 from streamhub.cli.text import on_terminal, printable
 
@@ -32,15 +33,28 @@ _MISSION_WIDTH: Final = 64
     type=click.Choice(["table", "tsv", "json"]),
     help="json: an object a line; tsv: id, mission, state, bytes, first, last.  [default: table, or tsv in a pipe]",
 )
+@click.option("-q", "--ids", is_flag=True, help="Only the ids.")
+@match_option
+@click.option("--mission-id", metavar="ID", help="Streams of this mission.")
 @color_option
-def ls(source: Source, output: str | None, color: str) -> None:
+def ls(
+    *, source: Source, output: str | None, ids: bool, match: tuple[str, ...], mission_id: str | None, color: str
+) -> None:
     r"""List streams, newest activity first.
 
     \b
       streamhub ls
+      streamhub ls -q --match 'team-*'
       streamhub ls --url https://streams.example -o json | jq -r 'select(.closed | not) | .id'
     """
-    entries = source.entries()
+    entries = [
+        entry
+        for entry in source.entries()
+        if (not match or fits(entry.id, match)) and mission_id in {None, entry.mission_id}
+    ]
+    if ids:
+        click.echo("".join(f"{entry.id}\n" for entry in entries), nl=False)
+        return
     if output == "table" or (output is None and on_terminal()):
         _print_table(entries, color)
         return

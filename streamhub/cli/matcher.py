@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from streamhub.errors import InvalidRequestError
 from streamhub.filters import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-#: What makes it matter what stands before and after a line. Without any of it, an expression that is found in a line is
-#: found in many lines at once, too: where it is not, there is no need to look at each.
-_LOOKS_AROUND: Final = re.compile(r"\(\?(?!:|P<)|\\[AZ]|[*+?}]\+")
 
 
 class Matcher:
@@ -43,17 +39,12 @@ class Matcher:
         self._rest = None if in_source and not case_sensitive else _compile(pattern, regex, case_sensitive)
         if not pattern and not invert:
             self._rest = None
-        self._anywhere = None
-        if self._rest is not None and not _LOOKS_AROUND.search(self._rest.pattern):
-            self._anywhere = _quietly(self._rest.pattern, self._rest.flags | re.MULTILINE)
 
     def keep(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Those of a source's lines that are wanted."""
         if self._rest is None:
             return lines
         search, invert = self._rest.search, self._invert
-        if self._anywhere is not None and self._anywhere.search(b"\n".join(lines).decode(errors="replace")) is None:
-            return lines if invert else []
         return [line for line in lines if (search(line.decode(errors="replace")) is None) is invert]
 
 

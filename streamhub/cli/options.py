@@ -64,11 +64,6 @@ def _settings_of_file(ctx: click.Context, path: str) -> dict[str, Any]:
     return {names[key]: value for key, value in settings.items()}
 
 
-def variable_of(ctx: click.Context, param: click.Parameter) -> str:
-    """What an option is called in the environment."""
-    return param.envvar if isinstance(param.envvar, str) else f"{ctx.auto_envvar_prefix}_{(param.name or '').upper()}"
-
-
 def file_of(ctx: click.Context) -> str | None:
     """The configuration file that a command was given."""
     path: str | None = ctx.meta.get(_FILE)

@@ -12,6 +12,7 @@ import click
 from streamhub.cli.options import color_option
 from streamhub.cli.pretty import pretty
 from streamhub.cli.text import in_color, on_terminal, printable_json
+from streamhub.errors import StreamhubError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,7 +90,13 @@ class Printer:
 
 
 def write(data: bytes) -> None:
-    """Write it all to stdout, now."""
+    """Write it all to stdout, now.
+
+    Raises:
+        StreamhubError: the program was started without one.
+    """
+    if sys.stdout is None:
+        raise StreamhubError("stdout is closed: there is nowhere to print to")
     stdout, rest = sys.stdout.buffer, memoryview(data)
     while rest:
         rest = rest[stdout.write(rest) :]  # with PYTHONUNBUFFERED there is no buffer that would write it all

@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from streamhub.cli.text import on_terminal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -77,8 +79,8 @@ def visible(*, beside: bool) -> bool:
     Args:
         beside: whether something else is printed meanwhile, which must then go elsewhere.
     """
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return terminal and not (beside and sys.stdout.isatty())
+    terminal = bool(sys.stderr) and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return terminal and not (beside and on_terminal())
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,9 +17,10 @@ from streamhub.stream_id import check_stream_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
 _TICK: Final = timedelta(microseconds=1)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def parse_query(
         lines: the last so many lines, or ``all``.
         offset: a token, ``-1`` or ``now``.
         after_cursor: the same under the name it has where a cursor is printed.
-        since: an ISO 8601 time.
+        since: an ISO 8601 time, or how long ago that is: ``90s``, ``10m``, ``2h``, ``1d``.
         until: the same.
         default_lines: what ``lines`` is when nothing says where to begin.
 
@@ -114,10 +116,22 @@ def parse_query(
         lines = default_lines
     if lines == "all" and offset is None and since is None:
         lines = None
+    since, until = (None if text is None else _absolute(text) for text in (since, until))
     query = Query(parse_start(offset, lines, since), None if until is None else parse_time(until))
     if query.until is not None and query.start.since is not None and query.start.since > query.until:
         raise InvalidRequestError(f"since={since!r} is after until={until!r}: give the earlier time to since")
     return query
+
+
+def _absolute(text: str) -> str:
+    """A time that may be said in relation to now: ``90s``, ``10m``, ``2h`` or ``1d`` ago; else as it is."""
+    match = _AGO.fullmatch(text.strip())
+    if match is None:
+        return text
+    try:
+        return (datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: float(match[1])})).isoformat()
+    except OverflowError:
+        raise InvalidRequestError(f"time {text[:64]!r} ago is before all times: write it like 10m or 2h") from None
 
 
 def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
@@ -132,7 +146,9 @@ def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) ->
 
 _RANGE: Final = (
     click.option("--until", metavar="TIME", help="Up to the last event at or before this time."),
-    click.option("--since", metavar="TIME", help="From the first event at or after this time (ISO 8601)."),
+    click.option(
+        "--since", metavar="TIME", help="From the first event at or after this time on: ISO 8601, or 10m, 2h, 1d ago."
+    ),
     click.option("--after-cursor", metavar="OFFSET", help="The same, for what --show-cursor printed."),
     click.option("--offset", metavar="OFFSET", help="From an offset on; -1 is the beginning, now the tail."),
 )

@@ -55,7 +55,12 @@ def selected(
 
 def fitting(source: Source, match: Sequence[str]) -> list[str]:
     """The ids there are that fit one of some globs."""
-    return [stream for stream in source.ids() if any(fnmatchcase(stream, glob) for glob in match)]
+    return [stream for stream in source.ids() if fits(stream, match)]
+
+
+def fits(stream: str, match: Sequence[str]) -> bool:
+    """Whether an id fits one of some globs."""
+    return any(fnmatchcase(stream, glob) for glob in match)
 
 
 def check_some(subjects: Sequence[Subject], match: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -124,7 +125,10 @@ class Server:
 
     def _response(self, method: str, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         self._connection.request(method, target, headers=headers)
+        began = time.monotonic()
         pause(self._timeout, until=self._connection.sock)
+        if time.monotonic() - began >= self._timeout:
+            raise TimeoutError("timed out")
         return self._connection.getresponse()
 
     def _refusal(self, answer: Answer) -> StreamhubError:

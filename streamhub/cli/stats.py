@@ -157,4 +157,4 @@ def _seconds(summary: dict[str, Any]) -> float:
 
 
 def _ascii_only() -> bool:
-    return "utf" not in (sys.stdout.encoding or "").lower()
+    return "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower()

@@ -37,8 +37,8 @@ def _escape_json(character: str) -> str:
 
 
 def on_terminal() -> bool:
-    """Whether stdout is a terminal."""
-    return sys.stdout.isatty()
+    """Whether stdout is a terminal; a program may be started without any."""
+    return bool(sys.stdout) and sys.stdout.isatty()
 
 
 def in_color(choice: str = "auto") -> bool:

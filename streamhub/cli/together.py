@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST: Final = 256
 #: Seconds between looks for streams that have appeared.
 _LOOK: Final = 1.0
+#: Looking takes no more than one part in so many of the time.
+_SHARE: Final = 20
 #: Pieces that are read ahead of the terminal, of all streams together.
 _AHEAD: Final = 64
 
@@ -78,9 +80,10 @@ class Together:
         due = time.monotonic() + _LOOK
         while self._running or self._waiting or self._look:
             self._start()
-            if self._look and time.monotonic() >= due:
-                due = time.monotonic() + _LOOK
+            if self._look and (began := time.monotonic()) >= due:
                 found = [stream for stream in self._look() if stream not in known]
+                ended = time.monotonic()
+                due = ended + max(_LOOK, _SHARE * (ended - began))
                 self._waiting.extend((stream, new) for stream in found)
                 known.update(found)
                 self._start()
