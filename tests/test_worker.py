@@ -51,6 +51,15 @@ def test_a_job_that_nobody_waits_for_any_more_is_done() -> None:
     assert done == ["one", "two"]
 
 
+def test_a_job_may_come_while_the_thread_is_started() -> None:
+    """From a signal handler, which must not wait: it is done in its turn."""
+    worker, done = Worker(), []
+    with worker._starting:
+        worker.put(lambda: done.append("one"))
+    worker.call(lambda: done.append("two")).result(30)
+    assert done == ["one", "two"]
+
+
 def test_the_thread_comes_with_the_first_job_and_goes_with_the_worker() -> None:
     """One that has nothing to do costs nothing; one that is let go of does what it was given first."""
     worker, done = Worker(), []
