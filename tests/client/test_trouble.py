@@ -175,6 +175,27 @@ async def test_who_is_cut_for_slowness_goes_on(tmp_path: Path) -> None:
     assert [item.line for item in got] == stream.path.read_bytes().splitlines()
 
 
+async def test_a_full_server_is_not_asked_much(server: Server, tmp_path: Path) -> None:
+    """Who follows many streams does not ask for each of them, each time that there is no room."""
+    names = [f"s{number}" for number in range(20)]
+    for name in names:
+        with Stream(tmp_path, name) as stream:
+            stream.final()
+    full = itertools.chain([True, True], itertools.repeat(False))
+
+    def answers(request: web.Request) -> web.Response | None:
+        socket = request.path == "/v1/ws"
+        return web.Response(status=503 if next(full) else 426) if socket else None
+
+    async with between(server, answers) as proxy, AsyncClient(proxy.url) as client:
+        items = client.follow(names)
+        first = await take(items, 1)
+        before = [path for path in proxy.asked if "live=" not in path and "limit=1" in path]
+        assert {item.stream for item in first + await rest(items)} == {*names}
+    # One for each time that there was no room, with one for the list; all of them when it was for good.
+    assert len(before) == 2 * 2 + len(names) + 1
+
+
 async def test_a_copy_that_lags_is_waited_for(tmp_path: Path) -> None:
     """A host whose copy has not come so far yet says so, and the follower goes on when it has."""
     (tmp_path / "ahead").mkdir()
