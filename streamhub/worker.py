@@ -22,7 +22,6 @@ class Worker:
     """The thread begins with the first job, and ends with stop(), with the object, or with the process."""
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
         self.begin()
 
     def begin(self) -> None:
@@ -30,6 +29,7 @@ class Worker:
         # A queue that may be put to from a signal handler in the middle of a put.
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     @property
     def waiting(self) -> int:
@@ -60,12 +60,17 @@ class Worker:
         return future
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is not None:
-                return
-            self._thread = threading.Thread(target=_work, args=(self._jobs,), name="streamhub-emitter", daemon=True)
-            self._thread.start()
-            weakref.finalize(self, _stop, self._jobs, self._thread)
+        # Whoever finds it locked need not wait, and must not, in a signal handler: the thread that is being started
+        # does what is in the queue.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None:
+                self._thread = threading.Thread(target=_work, args=(self._jobs,), name="streamhub-emitter", daemon=True)
+                self._thread.start()
+                weakref.finalize(self, _stop, self._jobs, self._thread)
+        finally:
+            self._starting.release()
 
 
 def _work(jobs: SimpleQueue[Callable[[], object] | None]) -> None:

@@ -115,7 +115,8 @@ class Pursuit:
 
     async def _explain(self, refusal: NoSocketError) -> None:
         """Ask for each stream the plain way: a refused handshake does not tell which one was the reason."""
-        for stream in self.following.wanted:
+        wanted = self.following.wanted
+        for stream in wanted[:1] if refusal.passes else wanted:  # a server that is full is not to be asked much
             try:
                 await self._link.lines(stream, [*self.following.start_of(stream), ("limit", "1")])
             except (OffsetGoneError, StreamNotFoundError) as error:
