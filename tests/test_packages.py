@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from email.message import Message
 
+pytestmark = pytest.mark.slow
+
 EMIT = """
 import sys
 from streamhub import Emitter, ResponseEnvelope
