@@ -61,3 +61,12 @@ def test_nothing_is_writable() -> None:
     assert re.search(r"--read-only --cap-drop ALL --security-opt no-new-privileges", image)
     assert re.search(r"dst=/streams,readonly", image)
     assert re.search(r"^USER [1-9]\d*:", image, re.MULTILINE)
+
+
+def test_systemd_hears_what_the_server_says() -> None:
+    """The unit waits for READY=1, lets it be said, and restarts a server that gives no more signs of life."""
+    unit = (ROOT / "docs" / "deploy" / "streamhub.service").read_text().splitlines()
+    assert "Type=notify" in unit
+    assert any(re.fullmatch(r"WatchdogSec=\d+s", line) for line in unit)
+    assert "Restart=on-failure" in unit  # a watchdog's abort is one
+    assert any(line.startswith("RestrictAddressFamilies=") and "AF_UNIX" in line.split() for line in unit)

@@ -6,12 +6,16 @@ import re
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.manual import at_hand, pages, unknown_flags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGES = {str(path.relative_to(ROOT)): path for path in pages()}
 #: Tags of which the address is not followed but loaded, by their attribute.
@@ -56,6 +60,7 @@ def html(built: Path) -> dict[Path, Page]:
 # --- built ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_page_is_built(built: Path) -> None:
     """Without a warning, each page of docs/ comes to be one of the manual."""
     for name in PAGES:
@@ -66,6 +71,7 @@ def test_every_page_is_built(built: Path) -> None:
     assert "--stall-timeout" in (built / "reference" / "commands.html").read_text()
 
 
+@pytest.mark.slow
 def test_links_between_pages(html: dict[Path, Page]) -> None:
     """Each link to another page, picture or file finds it, and the place in it."""
     checked = 0
@@ -82,6 +88,7 @@ def test_links_between_pages(html: dict[Path, Page]) -> None:
     assert checked > 500
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_elsewhere(html: dict[Path, Page]) -> None:
     """The manual reads without a network; links that lead out are whole."""
     for path, page in html.items():
@@ -109,8 +116,12 @@ def test_links_in_a_checkout(name: str) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", PAGES)
-def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require_tool: Callable[[str, str], str]
+) -> None:
     """Every block of a page does what it says, in order, as for a reader who follows it."""
+    if re.search("^[$>] .*curl", PAGES[name].read_text(), re.MULTILINE):
+        require_tool("curl", "is what readers of this page are told to type")
     with at_hand(tmp_path, monkeypatch) as sybil:
         for example in sybil.parse(PAGES[name]).examples():
             example.evaluate()

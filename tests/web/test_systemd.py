@@ -98,7 +98,7 @@ async def test_workers(tmp_path: Path, manager: tuple[Listening, str]) -> None:
     """The parent speaks for its workers: once all are ready; and when one of them hangs, it gives no sign of life."""
     listening, address = manager
     flags = ("--dir", tmp_path, "--port", "0", "--workers", "2")
-    async with started("serve", *flags, NOTIFY_SOCKET=address, WATCHDOG_USEC="1000000") as process:
+    async with started("serve", *flags, NOTIFY_SOCKET=address, WATCHDOG_USEC="600000") as process:
         ready = await listening.heard()
         assert ready.startswith("READY=1\n")
         assert ready.endswith("with 2 workers")
@@ -108,7 +108,7 @@ async def test_workers(tmp_path: Path, manager: tuple[Listening, str]) -> None:
         workers[0].suspend()
         while True:  # what was said before it was known to hang
             try:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(1.2):
                     await listening.heard()
             except TimeoutError:
                 break
