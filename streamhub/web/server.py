@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from streamhub.config import Config
 
-#: Connections that the kernel may hold until they are accepted.
+#: Connections that the kernel may hold until they are accepted, and how many are at once, before others have a turn.
 _BACKLOG: Final = 4096
+_ACCEPTED: Final = 32
 _KEEPALIVE: Final = 75.0
 #: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
 _LONGEST_LINE: Final = 64 * 1024
@@ -35,19 +36,32 @@ _LONGEST_LINE: Final = 64 * 1024
 _LAST_ANSWERS: Final = 0.4
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
+#: Of clients that send no HTTP one is logged in so many seconds.
+_QUIET: Final = 10.0
 _HTTP_LOG: Final = logging.getLogger("streamhub.http")
 _TIMING: Final = Timing()
 
 
 class _Discreet(logging.Filter):
-    """What a client sent that is no HTTP is not for the log: there may be a token in it."""
+    """What a client sent that is no HTTP is not for the log: there may be a token in it; nor may many fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept_back = 0
+        self._quiet_until = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.exc_info = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.msg, record.args = "a client sent what is no HTTP (%s)", (type(error).__name__,)
+        if not isinstance(error, HttpProcessingError):
+            return True
+        if record.created < self._quiet_until:
+            self._kept_back += 1
+            return False
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg = "a client sent what is no HTTP (%s); so did %d since this was last said"
+        record.args = (type(error).__name__, self._kept_back)
+        self._kept_back, self._quiet_until = 0, record.created + _QUIET
         return True
 
 
@@ -117,16 +131,20 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
     def late() -> None:
         refused["late"] += 1
 
-    return await asyncio.get_running_loop().create_server(
+    server = await asyncio.get_running_loop().create_server(
         lambda: Gate(make(), config.header_timeout, late, lobby.enter),
         config.host,
         config.port,
         ssl=context,
         ssl_handshake_timeout=None if context is None else config.header_timeout,
         ssl_shutdown_timeout=None if context is None else _SHUTDOWN,
-        backlog=_BACKLOG,
+        backlog=_ACCEPTED,  # asyncio takes as many in one go
         reuse_port=config.workers > 1,
     )
+    for sock in server.sockets:
+        with sock.dup() as same:
+            same.listen(_BACKLOG)
+    return server
 
 
 def _without_expectation(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
