@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from streamhub.web.app import drain, make_app
+from streamhub.web.asker import HTTP_LOG, Asker
 from streamhub.web.gate import Gate
 from streamhub.web.keys import CONFIG, HUB, LOBBY
 from streamhub.web.timing import Timing
@@ -36,36 +35,13 @@ _LONGEST_LINE: Final = 64 * 1024
 _LAST_ANSWERS: Final = 0.4
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
-#: Of clients that send no HTTP one is logged in so many seconds.
-_QUIET: Final = 10.0
-_HTTP_LOG: Final = logging.getLogger("streamhub.http")
+_OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,
+    "keepalive_timeout": _KEEPALIVE,
+    "max_line_size": _LONGEST_LINE,
+    "logger": HTTP_LOG,
+}
 _TIMING: Final = Timing()
-
-
-class _Discreet(logging.Filter):
-    """What a client sent that is no HTTP is not for the log: there may be a token in it; nor may many fill the log."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept_back = 0
-        self._quiet_until = 0.0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, HttpProcessingError):
-            return True
-        if record.created < self._quiet_until:
-            self._kept_back += 1
-            return False
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg = "a client sent what is no HTTP (%s); so did %d since this was last said"
-        record.args = (type(error).__name__, self._kept_back)
-        self._kept_back, self._quiet_until = 0, record.created + _QUIET
-        return True
-
-
-_HTTP_LOG.addFilter(_Discreet())
 
 
 @asynccontextmanager
@@ -80,12 +56,9 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
     context = tls_context(config)
     runner = web.AppRunner(
         app,
-        access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
-        keepalive_timeout=_KEEPALIVE,
-        max_line_size=_LONGEST_LINE,
         shutdown_timeout=timing.drain * _LAST_ANSWERS,
-        logger=_HTTP_LOG,
+        logger=HTTP_LOG,
     )
     server: asyncio.Server | None = None
     await runner.setup()
@@ -126,13 +99,17 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
     config, refused, lobby, make = app[CONFIG], app[HUB].meter.refused, app[LOBBY], runner.server
     assert make is not None
     lobby.watch(make)
+    loop = asyncio.get_running_loop()
     make.request_factory = _without_expectation(make.request_factory)
+
+    def asker() -> Asker:
+        return Asker(make, loop=loop, **_OPTIONS)
 
     def late() -> None:
         refused["late"] += 1
 
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Gate(make(), config.header_timeout, late, lobby.enter),
+    server = await loop.create_server(
+        lambda: Gate(asker(), config.header_timeout, late, lobby.enter),
         config.host,
         config.port,
         ssl=context,
