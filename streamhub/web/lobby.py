@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from streamhub.web.connection import Connections
     from streamhub.web.timing import Timing
 
-#: Connections that are between two questions, or before the first, at most; of few descriptors a part. Not too few: after
-#: a restart all come back at once, and those who are far away have not asked yet when the others come.
+#: Connections that are between two questions, or before the first, at most; of few descriptors a part. Not too few:
+#: after a restart all come back at once, and those who are far away have not asked yet when the others come.
 _MOST_IDLE: Final = 5000
 _IDLE_SHARE: Final = 4
 #: Descriptors that no connection may have: for files, and to refuse with; of few a part.
