@@ -33,7 +33,7 @@ def read_end(fd: int, end: int) -> End:
     """How the file ends at the byte ``end``."""
     lines = _lines_backward(fd, end)
     rest = next(lines)
-    filled = (line for line in lines if line.strip())
+    filled = (line for line in lines if line)  # one of white space is no empty line: to readers it is malformed
     last = next(filled, b"")
     closed = is_final(last)
     moment = time_of(last)

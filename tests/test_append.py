@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from streamhub.append import AppendFile
 from streamhub.events import nanoseconds
+from tests.naive import stream_file
 
 REST = b',"mission_id":"m","event_type":"signal","payload":{"name":"new"}}'
 FINAL = b',"mission_id":"m","event_type":"status","payload":{"state":"completed","final":true}}'
@@ -364,7 +365,9 @@ def test_several_lines_under_one_lock(path: Path) -> None:
         (b"", False),
         (old() + b"\n", False),
         (b'{"timestamp":"2026-01-01T12:00:00Z"' + FINAL + b"\n", True),
-        (b'{"timestamp":"2026-01-01T12:00:00Z"' + FINAL + b"\n\n\r\n\n", True),
+        (b'{"timestamp":"2026-01-01T12:00:00Z"' + FINAL + b"\n\n\n\n", True),
+        (b'{"timestamp":"2026-01-01T12:00:00Z"' + FINAL + b"\n\n\r\n\n", False),
+        (b'{"timestamp":"2026-01-01T12:00:00Z"' + FINAL + b"\n \t\n", False),
         (b'{"event_type":"status","payload":{"final":true}}\n', True),
         (b'{"event_type":"status","payload":{"final":false}}\n', False),
         (b'{"event_type":"signal","payload":{"final":true}}\n', False),
@@ -375,7 +378,9 @@ def test_several_lines_under_one_lock(path: Path) -> None:
     ],
 )
 def test_closed(path: Path, content: bytes, closed: bool) -> None:
-    """A stream is closed when its last complete line, empty ones apart, is a final status."""
+    """A stream is closed when its last complete line, empty ones apart, is a final status; to readers just so."""
+    with stream_file(content) as file:
+        assert file.look().closed == closed
     assert look(made(path, content)).closed == closed
 
 

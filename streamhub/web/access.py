@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -27,7 +28,8 @@ _EXPOSED: Final = (
     "ETag, Retry-After, Stream-Closed, Stream-Cursor, Stream-Earliest-Offset, Stream-Next-Offset, Stream-Up-To-Date, "
     "X-Request-Id"
 )
-_ALWAYS: Final = {
+#: What every answer carries, be there a request or not.
+ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -60,11 +62,12 @@ async def add_common_headers(request: web.Request, response: web.StreamResponse)
     request.app[LOBBY].answer(response)
     for name, value in common_headers(request).items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "streamhub"  # and not which versions of what it is made of
 
 
 def common_headers(request: web.Request) -> dict[str, str]:
     """What every response carries, whoever sends it; with CORS for an origin that may read."""
-    always = {**_ALWAYS, REQUEST_ID: request_id(request)}
+    always = {**ALWAYS, REQUEST_ID: request_id(request)}
     origin = request.headers.get("Origin")
     if origin is None or not _origin_allowed(request, origin):
         return always
@@ -97,7 +100,7 @@ def _refusal(request: web.Request) -> web.Response | None:
     """
     hosts, origins = (request.headers.getall(name, []) for name in ("Host", "Origin"))
     refused = request.app[HUB].meter.refused
-    if len(hosts) != 1 or not _host_allowed(request.app[CONFIG], hosts[0]):
+    if len(hosts) != 1 or not _host_allowed(request.app[CONFIG], hosts[0]) or _names_another(request, hosts[0]):
         refused["host"] += 1
         host = ", ".join(hosts)[:128]
         return problem(403, f"host {host!r} is not served here: start the server with --allow-host if it should be")
@@ -139,6 +142,12 @@ def _is_preflight(request: web.Request) -> bool:
 def _host_allowed(config: Config, host: str) -> bool:
     name = _host_name(host)
     return name in _LOCAL_HOSTS or name in {_bracketed(allowed) for allowed in (config.host, *config.allow_hosts)}
+
+
+def _names_another(request: web.Request, host: str) -> bool:
+    """Whether the target is an address with a host of its own, which would come first (RFC 9112 section 3.2.2)."""
+    _scheme, found, rest = request.raw_path.partition("://")
+    return bool(found) and not request.raw_path.startswith("/") and re.split("[/?#]", rest)[0].lower() != host.lower()
 
 
 def _host_name(host: str) -> str:

@@ -73,8 +73,10 @@ def _token_of(request: web.Request) -> str | None:
 def _candidates(request: web.Request) -> Iterator[str]:
     if request.path == LOGIN_PATH and "token" in request.query:
         yield once(request.query, "token") or ""
-    for value in request.headers.getall("Authorization", []):
-        match = _SCHEME.fullmatch(value.strip())
+    values = request.headers.getall("Authorization", [])
+    if values:
+        # Of two, whoever stands before this server may have looked at the other.
+        match = _SCHEME.fullmatch(values[0].strip()) if len(values) == 1 else None
         yield match[1] if match else ""
     offered = offered_subprotocols(request)
     if SUBPROTOCOL in offered:

@@ -92,7 +92,10 @@ class Gate(asyncio.Protocol):
         """End the connection with an answer; without one, if there is nothing to answer."""
         if detail and not self._transport.is_closing():
             self._transport.write(_answer(status, detail))
-        self._transport.close()
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and self._transport.can_write_eof():
+            self._transport.write_eof()  # what it has asked is read, or a reset would overtake the answer
+        else:
+            self._transport.close()
         # What takes no answer, and no end of TLS either, is not waited for.
         asyncio.get_running_loop().call_later(_FAREWELL, self._transport.abort)
 

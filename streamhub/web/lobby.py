@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from streamhub.web.connection import Connections
     from streamhub.web.timing import Timing
 
-#: Connections that are between two questions, or before the first, at most; of few descriptors a part.
-_MOST_IDLE: Final = 1000
+#: Connections that are between two questions, or before the first, at most; of few descriptors a part. Not too few:
+#: after a restart all come back at once, and those who are far away have not asked yet when the others come.
+_MOST_IDLE: Final = 5000
 _IDLE_SHARE: Final = 4
 #: Descriptors that no connection may have: for files, and to refuse with; of few a part.
 _SPARE: Final = 256
@@ -64,11 +65,16 @@ class Lobby:
     def enter(self, transport: asyncio.Transport) -> bool:
         """Somebody has connected: make room, by closing who has been idle longest; False when there is none at all."""
         held = [] if self._server is None else self._server.connections  # in the order in which they came
-        if len(held) >= self._most_idle:
-            idle = [handler for handler in held if handler not in self.busy and not _bytes_for(handler)]
-            for handler in idle[: len(idle) + 1 - self._most_idle]:
+        surplus = len(held) - len(self.busy) + 1 - self._most_idle
+        for handler in held:
+            if surplus <= 0:
+                break
+            if handler.transport is None:
+                surplus -= 1  # it is closed already
+            elif handler not in self.busy and not _bytes_for(handler):
                 self._meter.refused["idle"] += 1
                 handler.force_close()
+                surplus -= 1
         # The kernel gives out the lowest number that is free, so this one says how many are taken.
         if transport.get_extra_info("socket").fileno() < self._highest:
             return True

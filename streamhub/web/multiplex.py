@@ -42,6 +42,9 @@ AT_CAPACITY: Final = 1013
 _ALL_ENDED: Final = (NORMAL, "ended", "closed")
 _ALL_RESET: Final = (REPLACED, "cut, replaced or deleted", "reset")
 
+#: A glob is made into a regular expression, while everybody waits: a long one takes seconds.
+_LONGEST_MATCH: Final = 1024
+
 
 class MultiplexSocket(WebSocket):
     """A WebSocket that speaks JSON messages."""
@@ -196,8 +199,15 @@ async def multiplexed_websocket(request: web.Request) -> web.StreamResponse:
 
 
 def _joins(request: web.Request) -> Callable[[str], bool] | None:
-    """Which streams join by themselves: those that match, and may be seen. None without ``match``."""
+    """Which streams join by themselves: those that match, and may be seen. None without ``match``.
+
+    Raises:
+        InvalidRequestError: the globs are longer than any that are meant.
+    """
     globs, allows = tuple(request.query.getall("match", [])), view_of(request).allows
+    length = sum(map(len, globs))
+    if length > _LONGEST_MATCH:
+        raise InvalidRequestError(f"match has {length} characters: give {_LONGEST_MATCH} at most, in all")
     return (lambda stream: matches(stream, globs) and allows(stream)) if globs else None
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from streamhub.web.app import drain, make_app
+from streamhub.web.asker import HTTP_LOG, Asker
 from streamhub.web.gate import Gate
 from streamhub.web.keys import CONFIG, HUB, LOBBY
 from streamhub.web.systemd import Manager
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 
     from streamhub.config import Config
 
-#: Connections that the kernel may hold until they are accepted.
+#: Connections that the kernel may hold until they are accepted, and how many are at once, before others have a turn.
 _BACKLOG: Final = 4096
+_ACCEPTED: Final = 32
 _KEEPALIVE: Final = 75.0
 #: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
 _LONGEST_LINE: Final = 64 * 1024
@@ -36,23 +36,13 @@ _LONGEST_LINE: Final = 64 * 1024
 _LAST_ANSWERS: Final = 0.4
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
-_HTTP_LOG: Final = logging.getLogger("streamhub.http")
+_OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,
+    "keepalive_timeout": _KEEPALIVE,
+    "max_line_size": _LONGEST_LINE,
+    "logger": HTTP_LOG,
+}
 _TIMING: Final = Timing()
-
-
-class _Discreet(logging.Filter):
-    """What a client sent that is no HTTP is not for the log: there may be a token in it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.exc_info = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.msg, record.args = "a client sent what is no HTTP (%s)", (type(error).__name__,)
-        return True
-
-
-_HTTP_LOG.addFilter(_Discreet())
 
 
 @asynccontextmanager
@@ -67,12 +57,9 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
     context = tls_context(config)
     runner = web.AppRunner(
         app,
-        access_log=None,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
-        keepalive_timeout=_KEEPALIVE,
-        max_line_size=_LONGEST_LINE,
         shutdown_timeout=timing.drain * _LAST_ANSWERS,
-        logger=_HTTP_LOG,
+        logger=HTTP_LOG,
     )
     server: asyncio.Server | None = None
     await runner.setup()
@@ -121,21 +108,29 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
     config, refused, lobby, make = app[CONFIG], app[HUB].meter.refused, app[LOBBY], runner.server
     assert make is not None
     lobby.watch(make)
+    loop = asyncio.get_running_loop()
     make.request_factory = _without_expectation(make.request_factory)
+
+    def asker() -> Asker:
+        return Asker(make, loop=loop, **_OPTIONS)
 
     def late() -> None:
         refused["late"] += 1
 
-    return await asyncio.get_running_loop().create_server(
-        lambda: Gate(make(), config.header_timeout, late, lobby.enter),
+    server = await loop.create_server(
+        lambda: Gate(asker(), config.header_timeout, late, lobby.enter),
         config.host,
         config.port,
         ssl=context,
         ssl_handshake_timeout=None if context is None else config.header_timeout,
         ssl_shutdown_timeout=None if context is None else _SHUTDOWN,
-        backlog=_BACKLOG,
+        backlog=_ACCEPTED,  # asyncio takes as many in one go
         reuse_port=config.workers > 1,
     )
+    for sock in server.sockets:
+        with sock.dup() as same:
+            same.listen(_BACKLOG)
+    return server
 
 
 def _without_expectation(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:

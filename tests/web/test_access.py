@@ -84,6 +84,23 @@ async def test_two_hosts(guarded: Server) -> None:
             assert (await raw.head()).status in {400, 403}
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://{host}/healthz", 200),
+        ("http://{host}/v1/streams", 200),
+        ("http://evil.example/v1/streams", 403),
+        ("http://{host}@evil.example/v1/streams", 403),
+        ("http://evil.example?/v1/streams", 403),
+        ("/v1/streams?next=http://evil.example/", 200),
+    ],
+)
+async def test_a_target_that_names_a_host(guarded: Server, target: str, status: int) -> None:
+    """A target may be a whole address; then its host must be the one that is named beside it."""
+    async with Raw(guarded.url) as raw:
+        assert (await raw.request(target.format(host=raw.host))).status == status
+
+
 @pytest.mark.parametrize("target", ROUTES)
 async def test_every_route_asks_for_the_host(guarded: Server, target: str) -> None:
     """Whatever is asked for, and in whichever way; what is not there is not told either."""
@@ -240,6 +257,16 @@ async def test_where_a_token_may_stand(tmp_path: Path) -> None:
             kept = {"Cookie": cookie.partition(";")[0]}
             assert (await ask(server, "/v1/stream/s", kept)).status == 200
             assert (await ask(server, "/v1/stream/s?token=letmein")).status == 401
+
+
+async def test_two_tokens(tmp_path: Path) -> None:
+    """A request of two tokens is of none, whichever is the good one."""
+    async with served(tmp_path, tokens=("good",)) as server:
+        for first, second in (("good", "bad"), ("bad", "good"), ("good", "good")):
+            async with Raw(server.url) as raw:
+                fields = f"Authorization: Bearer {first}\r\nAuthorization: Bearer {second}\r\n"
+                await raw.send(f"GET /v1/streams HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
+                assert (await raw.head()).status == 401
 
 
 async def test_a_token_that_is_limited(tmp_path: Path) -> None:

@@ -623,3 +623,11 @@ async def test_a_client_that_is_gone_when_it_begins(tmp_path: Path) -> None:
         reader.begin(places)
         assert it.readers() == 0
         assert not it.hub._poller._name_watchers
+
+
+async def test_a_glob_that_is_too_long(server: Server) -> None:
+    """Globs of more than 1,024 characters in all are refused: to prepare a long one takes seconds, for everybody."""
+    async with Raw(server.url) as raw:
+        assert (await raw.request(f"/v1/ws?match={'*a' * 500}&match={'b' * 25}", HANDSHAKE)).status == 400
+    async with Raw(server.url) as raw:
+        assert (await raw.request(f"/v1/ws?match={'*a' * 500}&match={'b' * 24}", HANDSHAKE)).status == 101

@@ -9,7 +9,7 @@ from streamhub.inbound import MAX_MESSAGE, NORMAL, PROTOCOL_ERROR, TOO_BIG
 from streamhub.web.api.parameters import FILTERS, PARAMETERS, START, query_schema
 from streamhub.web.multiplex import AT_CAPACITY
 from streamhub.web.timing import Timing
-from streamhub.web.websocket import DELETED, EXPIRED, GOING_AWAY, INBOUND_DATA, REPLACED
+from streamhub.web.websocket import DELETED, EXPIRED, GOING_AWAY, INBOUND_DATA, INTERNAL, REPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ _CLOSE_CODES: Final = {
     GOING_AWAY: "The server shuts down: come back in a moment.",
     PROTOCOL_ERROR: "The client broke the rules of WebSocket.",
     INBOUND_DATA: "The client sent data, to a server that was told not to take it.",
+    INTERNAL: "The server failed: its log says why.",
     EXPIRED: "The token has expired: get a new one.",
     TOO_BIG: f"The client sent a message over {MAX_MESSAGE} bytes.",
 }

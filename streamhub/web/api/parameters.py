@@ -136,7 +136,10 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         [f"{example.STREAM}@{example.SECOND}"],
     ),
     "match": Parameter(
-        "match", "Streams whose ids match this glob, those that appear later too.", _several(_TEXT), ["2026*"]
+        "match",
+        "Streams whose ids match this glob, those that appear later too; 1,024 characters in all.",
+        _several(_TEXT),
+        ["2026*"],
     ),
     # --- the dashboard -------------------------------------------------------------------------------------------
     "token": Parameter(
