@@ -9,12 +9,12 @@ import pytest
 from playwright.async_api import expect
 
 from tests.pages import BROKEN, REFUSED, Dashboard, line, signals, visiting
-from tests.servers import ServerProcess, Stream
+from tests.servers import ServerProcess, Stream, served
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route, WebSocketRoute
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -181,3 +181,98 @@ async def test_link_into_a_replaced_file_says_so(dashboard: Dashboard, tmp_path:
     await dashboard.open("s", "?o=nonsense")
     await expect(dashboard.rows).to_have_count(2)
     await expect(dashboard.connection).to_contain_text("leads nowhere")
+
+
+SECRET = "a-token-of-some-length"
+
+
+async def test_token_that_is_good_no_longer(browser: Browser, tmp_path: Path) -> None:
+    """Signed out, the page says so and keeps what it has; with a new token it goes on where it stopped."""
+    sockets: list[WebSocketRoute] = []
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    with Stream(tmp_path) as stream:
+        stream.write(line(0) + line(1))
+        async with served(tmp_path, tokens=(SECRET,)) as server, visiting(browser, server.url) as dashboard:
+            dashboard.allowed += [REFUSED]
+            page, context = dashboard.page, dashboard.page.context
+            await page.route_web_socket("**/v1/ws?*", pass_on)
+            await page.goto(f"{server.url}/?token={SECRET}")
+            await expect(page.locator(".streams li")).to_have_count(1)
+            await dashboard.open("s")
+            await expect(dashboard.connection).to_have_text("Live")
+            await context.clear_cookies()
+            await sockets[-1].close(code=4401, reason="token expired")
+            await expect(dashboard.connection).to_have_text("Signed out · the token is good no longer")
+            await expect(dashboard.notes).to_contain_text("open /?token=… with a new one")
+            stream.write(line(2) + line(3))
+            assert await dashboard.held() == signals(0, 1)
+            await dashboard.notes.get_by_role("button", name="Try again").click()
+            await expect(dashboard.connection).to_have_text("Signed out · the token is good no longer")
+            other = await context.new_page()
+            await other.goto(f"{server.url}/?token={SECRET}")
+            await page.locator("connection-state button", has_text="Try again").click()
+            await expect(dashboard.row("event-3")).to_be_visible()
+            await expect(dashboard.connection).to_have_text("Live")
+            assert await dashboard.held() == signals(0, 1, 2, 3)
+            await expect(dashboard.notes.filter(has_text="token")).to_have_count(0)
+
+
+async def test_list_without_a_good_token(browser: Browser, tmp_path: Path) -> None:
+    """The list, too, says that one is signed out, keeps what it has, and comes back with a new token."""
+    (tmp_path / "s.jsonl").write_bytes(line(1))
+    async with served(tmp_path, tokens=(SECRET,)) as server, visiting(browser, server.url) as dashboard:
+        dashboard.allowed += [REFUSED]
+        await dashboard.page.goto(f"{server.url}/?token={SECRET}")
+        state = dashboard.page.locator(".connection > span")
+        await expect(state).to_have_text("Live")
+        await dashboard.page.context.clear_cookies()
+        await expect(state).to_contain_text("Signed out · open /?token=…")
+        await expect(dashboard.page.locator(".streams li")).to_have_count(1)
+        other = await dashboard.page.context.new_page()
+        await other.goto(f"{server.url}/?token={SECRET}")
+        await dashboard.page.get_by_role("button", name="Try now").click()
+        await expect(state).to_have_text("Live")
+
+
+async def test_refusal_of_a_proxy_is_told(dashboard: Dashboard, tmp_path: Path) -> None:
+    """403 from whatever stands before the server, in whatever words, is a refusal; nothing is asked on and on."""
+    (tmp_path / "s.jsonl").write_bytes(line(1))
+    dashboard.allowed += [REFUSED]
+    refused: list[str] = []
+
+    async def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        await route.fulfill(status=403, content_type="text/html", body="<h1>Forbidden</h1>")
+
+    await dashboard.page.route("**/v1/stream/**", refuse)
+    await dashboard.open("s")
+    await expect(dashboard.connection).to_have_text("Refused · the server answered 403")
+    await expect(dashboard.notes).to_contain_text("the server answered 403")
+    assert len(refused) < 10
+    await dashboard.page.unroute("**/v1/stream/**", refuse)
+    await dashboard.notes.get_by_role("button", name="Try again").click()
+    await expect(dashboard.row("event-1")).to_be_visible()
+    await expect(dashboard.connection).to_have_text("Live")
+
+
+async def test_closed_stream_does_not_wait_for_a_server(
+    browser: Browser, process: ServerProcess, tmp_path: Path
+) -> None:
+    """What has ended stays ended while the server is away: nothing is awaited of it."""
+    (tmp_path / "s.jsonl").write_bytes(line(1) + line(2, "status", state="completed", final=True))
+    async with visiting(browser, process.url) as dashboard:
+        dashboard.allowed += [REFUSED]
+        await dashboard.open("s")
+        await expect(dashboard.connection).to_have_text("Ended")
+        await expect(dashboard.page.locator(".facts")).to_contain_text("2 events")
+        asked: list[str] = []
+        dashboard.page.on("request", lambda request: asked.append(request.url))
+        await process.stop(signal.SIGKILL)
+        await dashboard.press("k", "Enter")
+        await expect(dashboard.detail.locator(".json")).to_be_visible()
+        await expect(dashboard.connection).to_have_text("Ended")
+        assert not [url for url in asked if "/v1/" in url]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +48,50 @@ async def test_list_says_how_streams_stand(dashboard: Dashboard, tmp_path: Path)
     await expect(items.filter(has_text="1 malformed")).to_have_count(1)
 
 
+async def test_a_live_stream_grows_quiet(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What was heard of just now is live; later it is quiet, and for how long; the list says so by itself."""
+    (tmp_path / "s.jsonl").write_bytes(line(0) + line(50))
+    clock = dashboard.page.clock
+    await clock.install(time=datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
+    await clock.pause_at(datetime(2026, 1, 1, 0, 1, 1, tzinfo=UTC))
+    await dashboard.open()
+    badge = dashboard.page.locator(".streams .badge")
+    await expect(badge).to_have_text("live")
+    await clock.fast_forward(60_000)
+    await expect(badge).to_have_text("quiet for 1 min")
+    await expect(dashboard.page.locator(".streams .when")).to_have_text("1 min ago")
+
+
+async def test_list_draws_activity(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Beside each stream stands how much happened when: a bar where there was something, red where it is malformed."""
+    lines = [*(line(number) for number in range(10)), b"{torn\n", *(line(number) for number in range(500, 540))]
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines))
+    await dashboard.open()
+    bars = dashboard.page.locator(".streams .spark rect")
+    await expect(bars.first).to_be_visible()
+    heights = [float(await bar.get_attribute("height") or 0) for bar in await bars.all()]
+    assert 2 <= len(heights) < 10  # what lies between is empty
+    assert heights[0] < max(heights) == 22
+    await expect(dashboard.page.locator(".streams .spark rect.bad")).to_have_count(1)
+
+
+async def test_list_goes_by_keys(dashboard: Dashboard, tmp_path: Path) -> None:
+    """``/`` filters, ``j`` and ``k`` go through the streams, Enter opens one."""
+    for number in range(3):
+        (tmp_path / f"s-{number}.jsonl").write_bytes(line(number, mission=f"m-{number}"))
+    await dashboard.open()
+    names = dashboard.page.locator(".streams a.open")
+    await expect(names).to_have_text(["m-2", "m-1", "m-0"])
+    await dashboard.press("/")
+    await expect(dashboard.page.get_by_label("Filter by mission or stream")).to_be_focused()
+    await dashboard.press("Escape", "j", "j", "j", "k")
+    await expect(names.nth(1)).to_be_focused()
+    await dashboard.press("Enter")
+    await expect(dashboard.page.locator("stream-head h1")).to_have_text("m-1")
+    await dashboard.page.get_by_role("link", name="Streams", exact=True).click()
+    await expect(names).to_have_count(3)
+
+
 async def test_list_puts_newest_activity_first(dashboard: Dashboard, tmp_path: Path) -> None:
     """A stream that gets an event moves to the top."""
     with Stream(tmp_path, "old") as old, Stream(tmp_path, "new") as new:
@@ -56,6 +102,20 @@ async def test_list_puts_newest_activity_first(dashboard: Dashboard, tmp_path: P
         await expect(names).to_have_text(["new", "old"])
         old.write(line(3, mission="old"))
         await expect(names).to_have_text(["old", "new"])
+
+
+async def test_deleted_streams_leave_the_list(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A stream whose file is gone is listed no more, and after the last one the list is empty again."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_bytes(line(1, mission=name))
+    await dashboard.open()
+    names = dashboard.page.locator(".streams a.open")
+    await expect(names).to_have_count(2)
+    (tmp_path / "a.jsonl").unlink()
+    await expect(names).to_have_text(["b"])
+    (tmp_path / "b.jsonl").unlink()
+    await expect(names).to_have_count(0)
+    await expect(dashboard.page.locator(".empty")).to_contain_text("No stream yet")
 
 
 async def test_list_can_be_filtered(dashboard: Dashboard, tmp_path: Path) -> None:
@@ -79,7 +139,11 @@ async def test_missing_list_is_no_end(browser: Browser, tmp_path: Path) -> None:
         await dashboard.open()
         await expect(dashboard.page.locator(".streams li")).to_have_count(1)
         await process.stop()
-        await expect(dashboard.page.locator(".connection")).to_contain_text("Not connected · since")
+        connection = dashboard.page.locator(".connection > span")
+        await expect(connection).to_contain_text(re.compile(r"Reconnecting · since \d\d:\d\d:\d\d \(.+\) · next try"))
+        await expect(dashboard.page.locator(".streams .badge")).to_contain_text("last heard")  # more is not known
         await expect(dashboard.page.locator(".streams li")).to_have_count(1)
         await process.start()
-        await expect(dashboard.page.locator(".connection")).to_have_text("Live")
+        await dashboard.page.get_by_role("button", name="Try now").click()
+        await expect(connection).to_have_text("Live")
+        await expect(dashboard.page.locator(".streams .badge")).to_contain_text("quiet for")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -198,6 +199,43 @@ async def test_long_event_is_cut_until_asked_for(dashboard: Dashboard, tmp_path:
     await expect(block).to_contain_text("yyy…")
     await dashboard.page.get_by_role("button", name="Show all of it").click()
     await expect(block).to_contain_text('yend"')
+
+
+async def test_gaps_are_rows_of_their_own(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Where the emitter says that events are missing, or may be, a row says it in words: in the history, and live."""
+    with Stream(tmp_path) as stream:
+        stream.write(line(1) + line(2, name="events_dropped", value=1200, detail="No space left on device") + line(3))
+        await dashboard.open("s")
+        gaps = dashboard.page.locator(".row.gap .words")
+        await expect(gaps).to_have_text(["A gap: 1,200 events could not be written No space left on device "])
+        stream.write(line(4, name="stream_recovered") + line(5))
+        await expect(gaps).to_have_count(2)
+        await expect(gaps.last).to_contain_text("A gap may be here")
+        await expect(dashboard.rows).to_have_count(5)
+
+
+async def test_silence_is_seen(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A minute or more without an event is drawn between the rows."""
+    (tmp_path / "s.jsonl").write_bytes(line(1) + line(30) + line(95) + line(96))
+    await dashboard.open("s")
+    await expect(dashboard.rows).to_have_count(4)
+    await expect(dashboard.page.locator(".row.after-silence")).to_contain_text(["event-95"])
+
+
+async def test_frozen_is_the_view_alone(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What is frozen is called the view; no button of the page is called as if it reached a mission."""
+    with Stream(tmp_path) as stream:
+        for number in range(100):
+            stream.write(line(number))
+        await dashboard.open("s")
+        await expect(dashboard.row("event-99")).to_be_in_viewport()
+        await dashboard.press("f")
+        follow = dashboard.page.locator(".follow")
+        await expect(follow).to_have_text("View frozen")
+        stream.write(line(100))
+        await expect(follow).to_have_text("View frozen · 1 new")
+        buttons = await dashboard.page.get_by_role("button").all_inner_texts()
+        assert not re.search(r"pause|stop|resume|retry|restart|cancel|kill|abort", " ".join(buttons), re.IGNORECASE)
 
 
 async def test_empty_lines_do_not_shift_offsets(dashboard: Dashboard, tmp_path: Path) -> None:

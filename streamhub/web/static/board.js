@@ -35,7 +35,7 @@ export class StreamBoard extends HTMLElement {
     const panes = merged
       ? [h("stream-pane", { label: "Events of all streams, by time" })]
       : ids.map((id) => h("stream-pane", { label: `Events of ${id}` }));
-    const heads = this.#sessions.map(() => h("stream-head", {}));
+    const heads = this.#sessions.map((_, order) => h("stream-head", { class: `stream-${order}` }));
     const body = merged
       ? h("div", { class: "merged" }, h("div", { class: "heads" }, ...heads), panes[0])
       : h(
@@ -49,6 +49,7 @@ export class StreamBoard extends HTMLElement {
       h(
         "header",
         { class: "list-head" },
+        h("a", { class: "back", href: "#/" }, "Streams"),
         h("h1", {}, `${ids.length} streams`),
         h("a", { class: "button", href: boardHash(ids), "aria-current": !merged && "true" }, "Side by side"),
         h(
@@ -63,6 +64,7 @@ export class StreamBoard extends HTMLElement {
     this.#connect(heads, panes, merged);
     this.#controls = new Controls({ session: this.#merged, client: this.#client, pane: panes[0], toolbar, detail });
     for (const pane of panes.slice(1)) this.#controls.listenTo(pane);
+    this.#controls.addEventListener("range", ({ detail }) => this.#setRange(detail.range, panes[0]));
     for (const session of this.#sessions) session.start({});
   }
 
@@ -89,7 +91,15 @@ export class StreamBoard extends HTMLElement {
     });
     if (!merged) return;
     panes[0].session = this.#merged;
-    panes[0].rows.options.tag = (row) => visible(this.#nameOf(row.stream));
+    panes[0].rows.options.tag = ({ stream }) => ({
+      name: visible(this.#nameOf(stream)),
+      order: this.place.ids.indexOf(stream),
+    });
+  }
+
+  async #setRange(range, pane) {
+    const row = await this.#merged.setRange(range && { ...range, origin: this.#merged.times.first ?? 0 });
+    if (range && !this.#merged.filter.text) pane.arrive(row);
   }
 
   #nameOf(id) {

@@ -13,6 +13,8 @@ export class Counts extends EventTarget {
   #places;
   #tail;
   #timer = 0;
+  #due = 0;
+  #asking = false;
   #pause = PAUSE.least;
   #stopped = false;
 
@@ -30,9 +32,12 @@ export class Counts extends EventTarget {
     this.summary = null;
   }
 
-  /** Ask, in a while. */
+  /** Ask, in a while; what is to be asked sooner stays so. */
   soon(pause = this.#pause) {
-    if (this.#timer || this.#stopped) return;
+    const due = performance.now() + pause;
+    if (this.#stopped || this.#asking || (this.#timer && this.#due <= due)) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
     this.#timer = setTimeout(() => this.#ask(), pause);
   }
 
@@ -49,15 +54,19 @@ export class Counts extends EventTarget {
   async #ask() {
     const begun = performance.now();
     const tail = this.#tail();
+    let refused = false;
+    this.#asking = true;
     try {
       this.summary = this.#read(await this.#client.summary(this.#id, { buckets: BUCKETS }));
       if (!this.#stopped) this.dispatchEvent(new Event("change"));
-    } catch {
+    } catch (error) {
       // a server without it, or none just now: counts and the timeline are left out until it answers
+      refused = error.status >= 400 && error.status < 429;
     }
     this.#pause = Math.min(PAUSE.most, Math.max(PAUSE.least, PAUSE.factor * (performance.now() - begun)));
     this.#timer = 0;
-    if (this.#tail() > tail || this.summary === null) this.soon();
+    this.#asking = false;
+    if (!refused && (this.#tail() > tail || this.summary === null)) this.soon();
   }
 
   #read(summary) {

@@ -7,6 +7,8 @@ import { bytes, counted } from "./format.js";
 import { standing } from "./standing.js";
 import { visible } from "./text.js";
 
+const dates = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+
 export class StreamHead extends HTMLElement {
   #session = null;
   #title;
@@ -24,6 +26,7 @@ export class StreamHead extends HTMLElement {
     this.#connection = h("connection-state", {});
     this.#timer = setInterval(() => this.#draw(), 1000);
     this.replaceChildren(
+      ...(this.back ? [h("a", { class: "back", href: "#/" }, "Streams")] : []),
       h("h1", {}, this.#title),
       this.#state,
       this.#id,
@@ -39,6 +42,9 @@ export class StreamHead extends HTMLElement {
   }
 
   #actions = [];
+
+  /** Whether a way back to the list stands before it. */
+  back = false;
 
   /** Buttons that stand at the end. */
   set actions(actions) {
@@ -60,17 +66,24 @@ export class StreamHead extends HTMLElement {
     const mission = summary?.mission_id ?? id;
     this.#title.textContent = visible(mission);
     this.#id.textContent = mission === id ? "" : id;
-    const [state, words] = standing({ closed: window.closed, time: times.last, row: this.#session.lastRow });
+    const known = this.#session.live.connection !== "reconnecting";
+    const [state, words] = standing({ closed: window.closed, time: times.last, row: this.#session.lastRow, known });
     this.#state.textContent = state === "live" ? "active" : words; // live is what the connection is
     this.#state.dataset.state = state;
     const facts = [];
     if (summary) facts.push(counted(summary.events, "event"));
     if (summary?.malformed) facts.push(counted(summary.malformed, "malformed line"));
     facts.push(bytes(window.tail));
-    if (times.first !== null) facts.push(span(times.last - times.first));
+    if (times.first !== null) facts.push(`${span(times.last - times.first)}${day(times.first)}`);
     this.#facts.textContent = facts.join(" · ");
     this.#facts.title = times.first === null ? "" : `${clock(times.first, "local")} – ${clock(times.last, "local")}`;
   }
+}
+
+/** The day, unless it is today: times of day stand in the list. */
+function day(ms) {
+  const text = new Date(ms).toDateString();
+  return text === new Date().toDateString() ? "" : ` on ${dates.format(ms)}`;
 }
 
 customElements.define("stream-head", StreamHead);

@@ -45,7 +45,11 @@ export class MergedSession extends EventTarget {
   }
 
   get range() {
-    return null;
+    return this.sessions[0].range;
+  }
+
+  get over() {
+    return this.sessions.every((session) => session.over);
   }
 
   get filter() {
@@ -59,6 +63,11 @@ export class MergedSession extends EventTarget {
   async setFilter(filter, at) {
     const rows = await Promise.all(this.sessions.map((session) => session.setFilter(filter, at === null ? null : 0)));
     return rows.find(Boolean) ?? null;
+  }
+
+  async setRange(range) {
+    await Promise.all(this.sessions.map((session) => session.setRange(range)));
+    return this.window.rows[0] ?? null;
   }
 
   cancelSearch() {

@@ -2,6 +2,7 @@
 
 import { clock, iso } from "./clock.js";
 import { h } from "./dom.js";
+import { counted } from "./format.js";
 import { settings } from "./settings.js";
 import { plain, visible } from "./text.js";
 
@@ -19,7 +20,7 @@ export function printWith(printable) {
 function layOut({ title, rows, origin }) {
   return [
     h("h1", {}, visible(title)),
-    h("p", {}, `${rows.length} events of the stream, printed ${iso(Date.now())}`),
+    h("p", {}, `${counted(rows.length, "row")} that the list held, printed ${iso(Date.now())}`),
     h(
       "table",
       {},

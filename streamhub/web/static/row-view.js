@@ -10,8 +10,8 @@ import { marked } from "./text.js";
 const SILENCE = 60_000;
 
 /**
- * The element of a row. `origin` and `withDate` are for its time, `tag(row)` names its stream, `highlight` is marked;
- * `previous` is the row before it.
+ * The element of a row. `origin` and `withDate` are for its time, `tag(row)` names its stream (`{name, order}`),
+ * `highlight` is marked; `previous` is the row before it.
  */
 export function rowElement(row, { origin, withDate, tag, highlight }, previous) {
   const time = clock(row.time, settings.times, { origin, withDate });
@@ -24,10 +24,14 @@ export function rowElement(row, { origin, withDate, tag, highlight }, previous) 
       "data-state": stateOf(row) || null,
     },
     h("span", { class: "time", role: "gridcell" }, time || "no time"),
-    tag && h("span", { class: "tag", role: "gridcell" }, h("bdi", {}, tag(row))),
+    tag && tagElement(tag(row)),
     h("span", { class: "type", role: "gridcell" }, row.kind),
     h("span", { class: "words", role: "gridcell" }, ...words(row.parts, highlight)),
   );
+}
+
+function tagElement({ name, order }) {
+  return h("span", { class: `tag stream-${order}`, role: "gridcell", title: name }, h("bdi", {}, name));
 }
 
 /** A sentence's parts as elements. */

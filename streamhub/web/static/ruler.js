@@ -80,6 +80,7 @@ export class StreamRuler extends HTMLElement {
     const height = this.clientHeight;
     const size = Math.max(LEAST, (this.#place.to - this.#place.from) * height);
     // The thumb's ends touch the bar's ends exactly when the rows in sight are the first or the last.
+    this.#thumb.hidden = this.#place.from <= 0 && this.#place.to >= 1; // all of it is in sight
     const slack = 1 - (this.#place.to - this.#place.from);
     const share = slack > 0 ? Math.min(1, this.#place.from / slack) : 0;
     this.#thumb.style.height = `${Math.min(size, height)}px`;

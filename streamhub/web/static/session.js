@@ -51,6 +51,11 @@ export class Session extends EventTarget {
     return this.#live;
   }
 
+  /** Whether nothing more is to come. */
+  get over() {
+    return this.window.closed || ["ended", "replaced", "deleted"].includes(this.#live.fate);
+  }
+
   get summary() {
     return this.#counts.summary;
   }
@@ -275,6 +280,7 @@ export class Session extends EventTarget {
     // Before it is known how far the stream went meanwhile: then the note stands where it stopped.
     if (pause !== null) window.note(`Connected again after ${span(pause)}, from where it stopped: nothing is missing`);
     window.see(tail);
+    this.#counts.soon();
     this.#say("state");
   }
 

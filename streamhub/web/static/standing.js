@@ -7,15 +7,17 @@ const QUIET = 30_000;
 const ENDS = ["completed", "failed", "cancelled"];
 
 /**
- * @param stream `{closed, time, row}`: whether it is closed, when it was last heard of (null: never), its last row
+ * @param stream `{closed, time, row, known}`: whether it is closed, when it was last heard of (null: never), its last
+ *   row; and whether the server is there, or else nobody knows whether it is quiet
  * @returns `[state, words]`
  */
-export function standing({ closed, time, row }) {
+export function standing({ closed, time, row, known = true }) {
   if (closed) {
     const state = stateOf(row);
     return ENDS.includes(state) ? [state, state] : ["ended", "ended"];
   }
   if (time === null) return ["quiet", "no event yet"];
+  if (!known) return ["unknown", `last heard ${ago(time)}`];
   return Date.now() - time > QUIET ? ["quiet", `quiet for ${ago(time).replace(" ago", "")}`] : ["live", "live"];
 }
 

@@ -32,18 +32,20 @@ export class StreamItem {
     this.element.dataset.id = id;
   }
 
-  /** Show an entry of the list, with what was seen by looking into the stream: its last `row`, its `summary`. */
-  fill(entry) {
+  /**
+   * Show an entry of the list, with what was seen by looking into the stream: its last `row`, its `summary`. `known` is
+   * false while the server is away.
+   */
+  fill(entry, { known = true } = {}) {
     const { summary, row } = entry;
-    const mission = visible(entry.mission_id ?? entry.id);
-    if (this.#name.textContent !== mission) this.#name.textContent = mission;
-    [this.#state.dataset.state, this.#state.textContent] = standing(entry);
-    this.#when.textContent = entry.time === null ? "" : ago(entry.time);
-    const malformed = summary?.malformed ? ` · ${count(summary.malformed)} malformed` : "";
-    this.#size.textContent = summary ? `${counted(summary.events, "event")}${malformed}` : bytes(entry.bytes);
-    this.#size.classList.toggle("bad", malformed !== "");
+    const [state, inWords] = standing({ ...entry, known });
+    put(this.#name, visible(entry.mission_id ?? entry.id));
+    put(this.#state, inWords);
+    this.#state.dataset.state = state;
+    put(this.#when, entry.time === null ? "" : ago(entry.time));
+    if (!summary) put(this.#size, bytes(entry.bytes));
     this.#size.title = bytes(entry.bytes);
-    if (summary && summary !== this.#shown.summary) this.#spark.replaceChildren(sparkline(summary));
+    if (summary && summary !== this.#shown.summary) this.#sum(summary);
     if (row && row !== this.#shown.row) {
       this.#last.replaceChildren(...words(inShort(row.parts)));
       this.#last.className = `last ${row.kind}`;
@@ -51,6 +53,18 @@ export class StreamItem {
     }
     this.#shown = { summary, row };
   }
+
+  #sum(summary) {
+    const { events, malformed } = summary;
+    this.#size.replaceChildren(counted(events, "event"));
+    if (malformed) this.#size.append(" ", h("span", { class: "bad" }, `${count(malformed)} malformed`));
+    this.#spark.replaceChildren(sparkline(summary));
+  }
+}
+
+/** Set a text, unless it stands there already: the list is gone through every second. */
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** A sentence for the list: the state stands beside it, and the whole item is a link already. */

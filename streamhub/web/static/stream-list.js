@@ -1,18 +1,20 @@
 /** `<stream-list>`: all streams, newest activity first. It asks for news by itself; new streams appear at the top. */
 
-import { span } from "./clock.js";
+import { outageInWords } from "./connection.js";
 import { h } from "./dom.js";
 import { parseTime } from "./event.js";
+import { Looker } from "./looker.js";
 import { boardHash } from "./router.js";
-import { Row } from "./row.js";
 import { StreamItem } from "./stream-item.js";
 
 const PERIOD = 1000;
 const PAGE = 60;
-/** Looking into streams (last event, activity): so many at a time, and each not more often than this. */
-const LOOKERS = 3;
-const LOOK_PAUSE = 2500;
 const MOST_CHOSEN = 6;
+/** How to begin, for those who have no stream yet. */
+const EXAMPLE = `from streamhub import Emitter
+
+with Emitter(mission_id="hello") as stream:
+    stream.signal(name="greeting", value="hi")`;
 
 export class StreamList extends HTMLElement {
   #client;
@@ -23,8 +25,7 @@ export class StreamList extends HTMLElement {
   #chosen = new Set();
   #timer = 0;
   #abort = new AbortController();
-  #looking = 0;
-  #queue = new Set();
+  #looker;
   #visible = new Set();
   #list;
   #note;
@@ -32,12 +33,20 @@ export class StreamList extends HTMLElement {
   #more;
   #board;
   #state;
+  #words;
+  #retry;
   #failures = 0;
-  #since = Date.now();
+  #outage = { since: 0, retryAt: 0 };
+  #trouble = null;
+  #ticking = 0;
 
   constructor(client) {
     super();
     this.#client = client;
+    this.#looker = new Looker(client, {
+      find: (id) => this.#entries.get(id),
+      told: (id, news) => this.#update(id, news),
+    });
   }
 
   connectedCallback() {
@@ -53,11 +62,14 @@ export class StreamList extends HTMLElement {
       oninput: () => this.#filtered(),
     });
     this.#board = h("span", { class: "choice", hidden: true });
+    this.#words = h("span", {}, "Connecting");
+    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#retryNow() }, "Try now");
     this.#state = h(
       "span",
       { class: "connection", "data-state": "connecting" },
       h("i", { class: "dot", "aria-hidden": "true" }),
-      h("span", {}, "Connecting"),
+      this.#words,
+      this.#retry,
     );
     this.replaceChildren(
       h(
@@ -78,12 +90,15 @@ export class StreamList extends HTMLElement {
       ),
     );
     this.#watcher = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
+    this.#ticking = setInterval(() => this.#tick(), 1000);
     this.#refresh();
   }
 
   disconnectedCallback() {
     clearTimeout(this.#timer);
+    clearInterval(this.#ticking);
     this.#abort.abort();
+    this.#looker.stop();
     this.#watcher.disconnect();
   }
 
@@ -107,6 +122,7 @@ export class StreamList extends HTMLElement {
       if (!document.hidden) {
         const page = await this.#client.streams({ limit: PAGE, signal: this.#abort.signal });
         if (this.#order.length === 0) this.#next = page.next;
+        if (page.next === null) this.#keepOnly(page.streams);
         this.#take(page.streams);
         this.#connected(null);
       }
@@ -117,6 +133,8 @@ export class StreamList extends HTMLElement {
     if (!this.isConnected) return;
     const pause =
       Math.min(15_000, PERIOD * 2 ** Math.min(this.#failures, 4)) * (this.#failures ? 0.5 + Math.random() : 1);
+    this.#outage.retryAt = Date.now() + pause;
+    this.#tick();
     this.#timer = setTimeout(() => this.#refresh(), pause);
   }
 
@@ -148,13 +166,36 @@ export class StreamList extends HTMLElement {
   }
 
   #connected(error) {
-    if (error && this.#failures === 0) this.#since = Date.now();
+    if (error && this.#failures === 0) this.#outage.since = Date.now();
     this.#failures = error ? this.#failures + 1 : 0;
-    this.#state.dataset.state = error ? "reconnecting" : "live";
-    this.#state.lastElementChild.textContent = error
-      ? `${refusal(error)} · since ${span(Date.now() - this.#since)}`
-      : "Live";
-    if (error?.status) this.#note.textContent = refusal(error);
+    this.#trouble = error && refusal(error);
+    this.#state.dataset.state = error ? (this.#trouble ? "refused" : "reconnecting") : "live";
+    this.#list.classList.toggle("stale", error !== null);
+    this.#retry.hidden = error === null;
+    if (error && this.#order.length === 0) this.#note.textContent = this.#trouble ?? "The server is away.";
+  }
+
+  /** What changes though nothing comes. */
+  #tick() {
+    const words = this.#failures === 0 ? "Live" : (this.#trouble ?? outageInWords(this.#outage));
+    if (this.#state.dataset.state !== "connecting" && this.#words.textContent !== words) this.#words.textContent = words;
+    for (const entry of this.#order) this.#fill(entry);
+    if (this.#failures === 0) for (const id of this.#visible) this.#looker.ask(id); // what was too early is due now
+  }
+
+  #fill(entry) {
+    this.#items.get(entry.id)?.fill(entry, { known: this.#failures === 0 });
+  }
+
+  #retryNow() {
+    clearTimeout(this.#timer);
+    this.#refresh();
+  }
+
+  /** Where the list has one page, what is not in it is gone. */
+  #keepOnly(streams) {
+    const there = new Set(streams.map(({ id }) => id));
+    for (const id of this.#entries.keys()) if (!there.has(id)) this.#entries.delete(id);
   }
 
   #take(streams) {
@@ -162,7 +203,7 @@ export class StreamList extends HTMLElement {
       const known = this.#entries.get(stream.id);
       if (known && known.tail === stream.tail && known.closed === stream.closed) continue;
       this.#entries.set(stream.id, { ...known, ...stream, time: stream.last ? parseTime(stream.last) : null });
-      this.#ask(stream.id);
+      if (this.#visible.has(stream.id)) this.#looker.ask(stream.id);
     }
     this.#order = [...this.#entries.values()].sort((one, other) => (other.time ?? 0) - (one.time ?? 0));
     this.#arrange();
@@ -181,7 +222,7 @@ export class StreamList extends HTMLElement {
         this.#items.set(entry.id, item);
         this.#watcher.observe(item.element);
       }
-      item.fill(entry);
+      this.#fill(entry);
       if (item.element === before) before = before.nextElementSibling;
       // An element that is moved loses the focus: those that moved to the front are put there, the others stay.
       else this.#list.insertBefore(item.element, before);
@@ -189,9 +230,8 @@ export class StreamList extends HTMLElement {
     const wanted = new Set(shown.map((entry) => entry.id));
     for (const [id, item] of this.#items) if (!wanted.has(id)) item.element.remove();
     this.#note.hidden = shown.length > 0;
-    this.#note.textContent = this.#order.length
-      ? "No stream is called like that."
-      : "No stream yet. The first one appears here by itself, as soon as a mission emits.";
+    if (this.#order.length) this.#note.textContent = "No stream is called like that.";
+    else if (this.#note.childElementCount === 0) this.#note.replaceChildren(...firstSteps()); // said aloud: once
     this.#more.hidden = this.#next === null;
   }
 
@@ -218,44 +258,8 @@ export class StreamList extends HTMLElement {
       if (!isIntersecting) this.#visible.delete(target.dataset.id);
       else {
         this.#visible.add(target.dataset.id);
-        this.#ask(target.dataset.id);
+        this.#looker.ask(target.dataset.id);
       }
-    }
-  }
-
-  #ask(id) {
-    const entry = this.#entries.get(id);
-    if (!this.#visible.has(id) || !entry || entry.looked === entry.tail) return;
-    this.#queue.add(id);
-    this.#work();
-  }
-
-  #work() {
-    for (const id of this.#queue) {
-      if (this.#looking >= LOOKERS) return;
-      this.#queue.delete(id);
-      this.#looking += 1;
-      this.#look(id).finally(() => {
-        this.#looking -= 1;
-        this.#work();
-      });
-    }
-  }
-
-  async #look(id) {
-    const entry = this.#entries.get(id);
-    const tail = entry.tail;
-    try {
-      const last = await this.#client.read(id, { tail: 1, signal: this.#abort.signal });
-      const line = last.lines.at(-1);
-      this.#update(id, { row: line ? new Row(line) : null, looked: tail });
-      const wait = Date.now() - (entry.counted ?? 0) < LOOK_PAUSE * 2;
-      if (wait && entry.summary && !entry.closed) return;
-      const summary = await this.#client.summary(id, { buckets: 96, signal: this.#abort.signal });
-      for (const bucket of summary.buckets) bucket.time = parseTime(bucket.from);
-      this.#update(id, { summary, counted: Date.now() });
-    } catch {
-      // gone or not to be reached: the list itself says so, and asks again when there is news
     }
   }
 
@@ -264,15 +268,25 @@ export class StreamList extends HTMLElement {
     const item = this.#items.get(id);
     if (!entry || !item) return;
     Object.assign(entry, news);
-    item.fill(entry);
+    this.#fill(entry);
   }
 }
 
-/** Why there is no list just now. */
+/** What the empty list says. */
+function firstSteps() {
+  return [
+    h("b", {}, "No stream yet"),
+    h("span", {}, "The first one appears here by itself, as soon as a mission emits into the folder that is served:"),
+    h("code", {}, EXAMPLE),
+  ];
+}
+
+/** Why the server gives no list; null when it is away, or busy. */
 function refusal(error) {
   if (error.status === 404) return "This server does not list its streams: open #/s/<id>";
-  if ([401, 403].includes(error.status)) return `Refused: ${error.message}`;
-  return "Not connected";
+  if (error.status === 401) return "Signed out · open /?token=… with a new token, here or in another tab";
+  if (error.status === 403) return `Refused · ${error.message}`;
+  return null;
 }
 
 customElements.define("stream-list", StreamList);

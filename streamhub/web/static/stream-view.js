@@ -40,6 +40,7 @@ export class StreamView extends HTMLElement {
     this.#timeline = h("stream-timeline", {});
     this.#pane = h("stream-pane", { label: `Events of ${id}` });
     this.#detail = h("event-detail", { hidden: true, role: "complementary", "aria-label": "Event" });
+    head.back = true;
     this.replaceChildren(head, this.#timeline, toolbar, h("div", { class: "split" }, this.#pane, this.#detail));
     head.actions = [
       h(

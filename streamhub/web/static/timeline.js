@@ -13,6 +13,9 @@ import { count, counted } from "./format.js";
 import { settings } from "./settings.js";
 
 const HEIGHT = 74;
+const EDGE = 6;
+/** The width of a character on the axis. */
+const CHARACTER = 6.7;
 const KINDS = [...TYPES, "other"];
 const MOST_BARS = 160;
 /** Marks, from the lowest to the highest in rank: where two meet, the higher one shows. */
@@ -30,7 +33,7 @@ export class StreamTimeline extends HTMLElement {
 
   connectedCallback() {
     this.#box = h("div", { class: "plot", role: "img", "aria-label": "Timeline" });
-    this.#readout = h("div", { class: "readout", "aria-hidden": "true" });
+    this.#readout = h("div", { class: "readout", hidden: true, "aria-hidden": "true" });
     this.replaceChildren(this.#box, this.#readout);
     this.#resizer = new ResizeObserver(() => {
       if (this.clientWidth !== this.#width) this.#rebuild();
@@ -112,12 +115,17 @@ export class StreamTimeline extends HTMLElement {
       gap: 2,
       font: "11px ui-monospace, Menlo, 'Liberation Mono', monospace",
     };
-    axis.values = (_plot, splits, _axis, _space, step) =>
-      splits.map((split) => tickText(split * 1000, step, origin * 1000));
+    axis.values = (plot, splits, _axis, _space, step) =>
+      splits.map((split) => {
+        const text = tickText(split * 1000, step, origin * 1000);
+        const place = plot.valToPos(split, "x");
+        const half = (text.length * CHARACTER) / 2; // what does not fit is left out: half a time is a wrong one
+        return place < half - EDGE || place > this.#width - half - EDGE ? "" : text;
+      });
     return {
       width: this.#width,
       height: HEIGHT,
-      padding: [8, 6, 0, 6],
+      padding: [8, EDGE, 0, EDGE],
       tzDate: (seconds) =>
         settings.times === "utc" ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000),
       legend: { show: false },

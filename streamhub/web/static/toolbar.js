@@ -131,9 +131,9 @@ export class StreamToolbar extends HTMLElement {
   }
 
   /** Show how the view stands. */
-  show({ following, fresh, search, range, window }) {
+  show({ following, fresh, search, range, window, over }) {
     this.#follow.setAttribute("aria-pressed", String(following));
-    const moving = window.closed ? "At the end" : "Following";
+    const moving = over ? "At the end" : "Following";
     this.#follow.textContent = following ? moving : fresh ? `View frozen · ${count(fresh)} new` : "View frozen";
     this.#range.hidden = !range;
     if (range)

@@ -1,0 +1,76 @@
+/** Looking into the streams of the list that are in sight: the last event of each, and its sums. */
+
+import { parseTime } from "./event.js";
+import { Row } from "./row.js";
+
+/** So many are looked into at a time, and each is summed up not more often than this (ms). */
+const MOST = 3;
+const PAUSE = 5000;
+const BUCKETS = 96;
+
+export class Looker {
+  #client;
+  #find;
+  #told;
+  #abort = new AbortController();
+  #busy = 0;
+  #queue = new Set();
+
+  /**
+   * @param find gives the entry of an id, as the server lists it, with what was told of it
+   * @param told called with an id and what was found: `{row, looked}` or `{summary, summed, counted}`
+   */
+  constructor(client, { find, told }) {
+    this.#client = client;
+    this.#find = find;
+    this.#told = told;
+  }
+
+  /** Look into a stream, if it has grown since. */
+  ask(id) {
+    const entry = this.#find(id);
+    if (!entry || (entry.looked === entry.tail && !this.#due(entry))) return;
+    this.#queue.add(id);
+    this.#work();
+  }
+
+  stop() {
+    this.#abort.abort();
+    this.#queue.clear();
+  }
+
+  #due({ summary, summed, tail, closed, counted }) {
+    return summed !== tail && (!summary || closed || Date.now() - counted >= PAUSE);
+  }
+
+  #work() {
+    for (const id of this.#queue) {
+      if (this.#busy >= MOST) return;
+      this.#queue.delete(id);
+      this.#busy += 1;
+      this.#look(id).finally(() => {
+        this.#busy -= 1;
+        this.#work();
+      });
+    }
+  }
+
+  async #look(id) {
+    const { signal } = this.#abort;
+    const entry = this.#find(id);
+    if (!entry) return;
+    const { tail } = entry;
+    try {
+      if (entry.looked !== tail) {
+        const { lines } = await this.#client.read(id, { tail: 1, signal });
+        this.#told(id, { row: lines.length ? new Row(lines.at(-1)) : null, looked: tail });
+      }
+      if (!this.#due(entry)) return;
+      const summary = await this.#client.summary(id, { buckets: BUCKETS, signal });
+      for (const bucket of summary.buckets) bucket.time = parseTime(bucket.from);
+      this.#told(id, { summary, summed: tail, counted: Date.now() });
+    } catch {
+      // gone or not to be reached: the list itself says so, and asks again when there is news
+    }
+  }
+}
