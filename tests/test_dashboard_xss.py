@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import expect
 
-from tests.pages import BROKEN, REFUSED, chromium, visiting
+from tests.pages import BROKEN, REFUSED, chromium, token, visiting
 from tests.payloads import PAYLOADS
 from tests.servers import served
-from tests.test_dashboard_hostile import FOREIGN, hostile_events, hostile_line, token
+from tests.test_dashboard_hostile import FOREIGN, hostile_events, hostile_line
 
 if TYPE_CHECKING:
     from playwright.async_api import Dialog

@@ -31,7 +31,7 @@ _log: Final = logging.getLogger("streamhub.relay")
 IN_FLIGHT: Final = 32
 _THREADS: Final = 4
 #: A pusher reads for all who watch at the edges: it looks as often as a server does for a crowd.
-_AUDIENCE: Final = 1_000
+_AUDIENCE: Final = range(1_000)
 #: Streams that are begun with in one go.
 _CHUNK: Final = 256
 #: A stream that is closed and carried is asked this often whether somebody wrote past its end, in seconds.
