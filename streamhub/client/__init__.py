@@ -1,4 +1,4 @@
-"""Reading streams from a server: catch-up, and following that survives restarts. Needs aiohttp (``streamhub[client]``).
+"""Reading streams from a server: catch-up, and following that survives restarts. Needs aiohttp (the extra ``client``).
 
 ::
 
