@@ -201,6 +201,11 @@ def test_version(light: Path, wheel: Path, tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (0, f"streamhub {number}\n")
 
 
+def test_the_manual_quotes_it(light: Path, tmp_path: Path) -> None:
+    """What the manual says that one is told is what one is told."""
+    assert run(light, "-m", "streamhub", "serve", cwd=tmp_path).stderr in (ROOT / "docs" / "install.md").read_text()
+
+
 async def test_serve(wheel: Path, tmp_path: Path) -> None:
     """With what the extra ``server`` names, the installed wheel serves the page and its files."""
     python = environment(tmp_path / "venv", wheel, sorted(needed("server")))
