@@ -97,7 +97,7 @@ def long_stream(path: Path) -> bytes:
 async def test_bad_clients_of_every_kind(tmp_path: Path) -> None:
     """200 that take nothing, 50 of each of twelve kinds: memory is bounded, each ends with its reason, others read."""
     long_stream(tmp_path / "long.jsonl")
-    flags = ("--stall-timeout", "2s", "--header-timeout", "3s", "--read-chunk", "256KiB")
+    flags = ("--stall-timeout", "2s", "--header-timeout", "5s", "--read-chunk", "256KiB")
     async with ServerProcess(tmp_path, *flags) as server:
         with Stream(tmp_path) as stream:
             async with healthy(server, stream) as clients:
