@@ -84,13 +84,16 @@ class Gate(asyncio.Protocol):
         self._inner.connection_lost(exc)
 
     def _time_is_up(self) -> None:
+        if self._transport.is_closing():
+            self._transport.abort()  # it has its answer, and does not take it
+            return
         self._late()
         late = f"the head of a request has to be here within {self._seconds:g} s"
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, late if self._end else "")
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """End the connection with an answer; without one, if there is nothing to answer."""
-        if detail and not self._transport.is_closing():
+        if detail:
             self._transport.write(_answer(status, detail))
         if status == HTTPStatus.SERVICE_UNAVAILABLE and self._transport.can_write_eof():
             self._transport.write_eof()  # what it has asked is read, or a reset would overtake the answer
