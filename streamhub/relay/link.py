@@ -36,6 +36,8 @@ TIMEOUT: Final = 5.0
 _PATIENCE: Final = 20.0
 #: A peer that is silent for two of these (in seconds) is taken for lost: a partition closes no connection.
 _PING: Final = 5
+#: How long a socket may take to be closed, in seconds.
+_FAREWELL: Final = 1.0
 _UNHAPPY: Final = (nats.errors.Error, OSError, TimeoutError)
 #: Answers that will not change however often one asks.
 _FINAL: Final = (nats.js.errors.NotFoundError, nats.js.errors.BadRequestError)
@@ -206,7 +208,19 @@ class Link:
 
 
 class _Client(Client):
-    """Nats-py leaves the socket of a try that failed to the garbage collector; here it is closed before the next."""
+    """Nats-py leaves the socket of a try that failed to the garbage collector; here it is closed before the next.
+
+    And it does not wait for a socket to be closed, which takes some exchange with TLS.
+    """
+
+    async def close(self) -> None:
+        transport = self._transport
+        await super().close()
+        if transport:
+            closing = asyncio.ensure_future(transport.wait_closed())  # type: ignore[no-untyped-call]
+            await asyncio.wait({closing}, timeout=_FAREWELL)
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
 
     async def _connect_to_server(self, s: Srv) -> None:
         if self._transport is not None:
