@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from streamhub.web.access import common_headers
 from streamhub.web.connection import Connection, take_over
 from streamhub.web.credentials import grant_of
-from streamhub.web.keys import ADMISSION, CONNECTIONS
+from streamhub.web.keys import ADMISSION, CONNECTIONS, HUB
 from streamhub.web.logs import log_end
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
 
     from aiohttp import web
@@ -37,6 +37,8 @@ def go_live(
         if connection is None:
             admission.leave(address)
     if connection is not None:
+        if request.app[HUB].draining:  # since it was let in: those who were live before have been told
+            asyncio.get_running_loop().call_soon(connection.go_away)
         connection.when_lost(partial(admission.leave, address))
         log_end(request, connection)
         left = grant_of(request).seconds_left()

@@ -33,7 +33,7 @@ _KEEPALIVE: Final = 75.0
 #: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
 _LONGEST_LINE: Final = 64 * 1024
 #: Of the time to drain, what those may take then whose question is being answered.
-_LAST_ANSWERS: Final = 0.4
+LAST_ANSWERS: Final = 0.4
 #: How long a peer may take to answer the end of TLS, in seconds.
 _SHUTDOWN: Final = 5.0
 _OPTIONS: Final[dict[str, Any]] = {
@@ -58,7 +58,7 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
     runner = web.AppRunner(
         app,
         handler_cancellation=True,  # a long-poll whose client has gone is to end
-        shutdown_timeout=timing.drain * _LAST_ANSWERS,
+        shutdown_timeout=timing.drain * LAST_ANSWERS,
         logger=HTTP_LOG,
     )
     server: asyncio.Server | None = None

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from streamhub.config import MIB, Config
-from streamhub.web.server import running
+from streamhub.web.server import LAST_ANSWERS, running
+from streamhub.web.timing import Timing
 from tests.naive import padded
 from tests.raw import CLOSE, HANDSHAKE, TEXT, Raw, websocket
 from tests.readers import Reader
 from tests.servers import ServerProcess, Stream, until
 from tests.transports import DurableEventStream, LongPoll, Multiplexed, PlainEventStream
-from tests.web.inside import SILENT
+from tests.web.inside import SILENT, inside
 from tests.writers import writing
 
 #: Five hundred in all, with the twenty plain sockets beside them.
@@ -43,7 +44,7 @@ async def told_to_go(raw: Raw) -> int:
 
 @pytest.mark.slow
 async def test_500_clients_are_sent_away_and_come_back(tmp_path: Path) -> None:
-    """SIGTERM: sockets get 1001, event streams end, it exits with 0 within 10 s; resumed, all have each event once."""
+    """SIGTERM: sockets get 1001, event streams end, it exits with 0; resumed, all have each event once."""
     path, go_on = tmp_path / "s.jsonl", tmp_path / "go-on"
     go_on.touch()
     async with contextlib.AsyncExitStack() as stack:
@@ -59,10 +60,10 @@ async def test_500_clients_are_sent_away_and_come_back(tmp_path: Path) -> None:
         plain = [await stack.enter_async_context(websocket(server.url, "/v1/stream/s/ws")) for _ in range(PLAIN)]
         assert len(readers) + len(plain) == 500
         before = [reader.connections for reader in readers]
-        began = time.monotonic()
-        exit_code, codes = await asyncio.gather(server.stop(signal.SIGTERM), asyncio.gather(*map(told_to_go, plain)))
+        async with asyncio.timeout(30):  # of a busy machine
+            left = asyncio.gather(*map(told_to_go, plain))
+            exit_code, codes = await asyncio.gather(server.stop(signal.SIGTERM), left)
         assert exit_code == 0
-        assert time.monotonic() - began < 10
         assert codes == [1001] * PLAIN
         size = path.stat().st_size
         await until(lambda: path.stat().st_size > size)
@@ -77,6 +78,28 @@ async def test_500_clients_are_sent_away_and_come_back(tmp_path: Path) -> None:
     assert len(truth) > 10
     for reader in readers:
         assert (reader.log.told, reader.log.lines == truth) == ("end", True), reader
+
+
+def test_the_time_that_it_may_take() -> None:
+    """Who is live, who is being answered, and who is cancelled in that: together they have ten seconds at the most."""
+    assert Timing().drain * (1 + 2 * LAST_ANSWERS) <= 10
+
+
+async def test_who_goes_live_while_the_others_go(tmp_path: Path) -> None:
+    """A request that was let in before, and is live only after, is sent away like those that were."""
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+    async with inside(tmp_path) as it, Raw(it.url) as raw:
+        hub, look = it.hub, it.hub.locate
+
+        async def slow(*asked: Any) -> Any:
+            found = await look(*asked)
+            hub.drain()
+            return found
+
+        hub.locate = slow  # type: ignore[assignment]
+        await raw.upgrade("/v1/stream/s/ws")
+        assert (await raw.frames())[-1].code == 1001
 
 
 async def test_a_stalled_client_does_not_hold_the_shutdown(tmp_path: Path) -> None:
