@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import expect
@@ -126,3 +126,34 @@ async def test_timeline_keeps_to_a_brushed_range(dashboard: Dashboard, tmp_path:
     assert 230 <= kept[0] <= 270
     assert 480 <= kept[-1] <= 520
     assert middle < kept[-1]
+
+
+#: Where there is colour in the topmost pixels of the timeline: `[place from 0 to 1, colour within]` of each mark.
+MARKS = """() => {
+    const canvas = document.querySelector("stream-timeline canvas");
+    const { data, width } = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1);
+    const marks = [];
+    for (let x = 0, inside = false; x < width; x++) {
+        const colour = data.slice(4 * x, 4 * x + 4);
+        if (colour[3] > 200 && !inside) marks.push([x / width, [...data.slice(4 * x + 12, 4 * x + 15)].join()]);
+        inside = colour[3] > 200;
+    }
+    return marks;
+}"""
+
+
+async def test_timeline_marks_status_changes_and_signals(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What is rare is marked where it happened, each kind in its colour: statuses, signals, malformed lines."""
+    marked = {100: "status", 300: "signal", 500: "malformed", 800: "status"}
+    lines = [line(number, "extraction", target="prices", count=1) for number in range(1001)]
+    for number, kind in marked.items():
+        payload: dict[str, Any] = {"state": "running"} if kind == "status" else {"name": "captcha"}
+        lines[number] = b"{torn\n" if kind == "malformed" else line(number, kind, **payload)
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines))
+    await dashboard.open("s")
+    await expect(dashboard.page.locator("stream-timeline canvas")).to_be_visible()
+    marks = await dashboard.run(MARKS)
+    assert [round(place, 1) for place, _ in marks] == [number / 1000 for number in marked]
+    colours = [colour for _, colour in marks]
+    assert colours[0] == colours[3]
+    assert len(set(colours)) == 3
