@@ -44,15 +44,15 @@ async def test_a_hundred_payloads_are_text(chromium_path: str, tmp_path: Path) -
             await dashboard.open("s")
             await expect(page.locator(".facts")).to_contain_text(f"{len(lines)} events")
             await dashboard.press("g")
-            for index in range(len(lines)):
-                await dashboard.press("j")
+            for index in range(1, len(lines), 2):
+                await dashboard.press("j", "j")
                 await expect(dashboard.detail.locator("dl")).to_contain_text(token(lines, index))
-                if index % 10 == 0:
+                if index % 10 == 1:
                     assert await dashboard.run(FOREIGN) == 0
             await dashboard.open()
             await expect(page.locator(".streams .size", has_text="1 event").first).to_be_visible()
             assert await dashboard.run(FOREIGN) == 0
-            for text in PAYLOADS[::5]:
+            for text in PAYLOADS[::10]:
                 place = quote(text, safe="")
                 await dashboard.run("place => { location.hash = place; }", f"/s/{place}?contains={place}&since={place}")
                 await dashboard.run("() => new Promise(requestAnimationFrame)")
