@@ -38,15 +38,15 @@ def test_it_compares_and_draws(tmp_path: Path) -> None:
     done = bench(
         tmp_path,
         *("--case", "burst,idle,replay,emitter,wire,compress", "--json", "runs.json", "--plot", "plot.svg"),
-        *("--peer", "streamhub,streamhub-sse,streamhub-multiplexed,aiohttp,websockets,json-append,1-a-write,plain"),
+        *("--peer", "streamhub,streamhub-sse,aiohttp,json-append,1-a-write,plain"),
     )
     assert done.returncode == 0, done.stderr
     runs = json.loads((tmp_path / "runs.json").read_text())["runs"]
     peers = {case: [run["peer"] for run in runs if run["case"] == case] for case in ("burst", "idle", "replay")}
     assert peers == {
-        "burst": ["streamhub", "streamhub-sse", "streamhub-multiplexed", "aiohttp", "websockets"],
-        "idle": ["streamhub", "aiohttp", "websockets"],
-        "replay": ["streamhub", "streamhub-sse", "streamhub-multiplexed"],
+        "burst": ["streamhub", "streamhub-sse", "aiohttp"],
+        "idle": ["streamhub", "aiohttp"],
+        "replay": ["streamhub", "streamhub-sse"],
     }
     for run in runs:
         assert not run["error"]

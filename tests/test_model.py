@@ -436,7 +436,7 @@ _QUICK = settings(max_examples=12, stateful_step_count=20, deadline=None, print_
 _EXAMPLES = os.environ.get("MODEL_EXAMPLES")
 _FULL = settings(
     _QUICK,
-    max_examples=int(_EXAMPLES or 250),
+    max_examples=int(_EXAMPLES or 120),
     stateful_step_count=30,
     derandomize=CI and not _EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow],

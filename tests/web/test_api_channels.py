@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.servers import Server, Stream, served
 from tests.web.described import Described, asyncapi, openapi
+from tests.web.inside import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -155,12 +156,14 @@ async def test_what_a_client_did_wrong_is_described(tmp_path: Path, inbound: str
     assert "error" in many.messages
 
 
-@pytest.mark.slow
-async def test_heartbeats_are_described(server: Server) -> None:
+async def test_heartbeats_are_described(tmp_path: Path) -> None:
     """When nothing else comes, a heartbeat does, and it is of its schema."""
     described = asyncapi()
-    _write_streams(server.directory)
-    async with server.session.ws_connect(f"{server.url}/v1/ws?stream=open") as socket:
+    _write_streams(tmp_path)
+    async with (
+        served(tmp_path, timing=QUICK) as server,
+        server.session.ws_connect(f"{server.url}/v1/ws?stream=open") as socket,
+    ):
         while True:
             payload = await socket.receive_json(timeout=60)
             if _check(described, "socket", payload["type"], payload, {}) == "heartbeat":
