@@ -98,7 +98,9 @@ class Poller:
             self._timer = None
         if due < math.inf:
             self._timer_at = due
-            tick = max(math.ceil(due / self._floor) * self._floor, self._rested_at)
+            # The tick that comes closest takes it, as in the tailer: the one after would be late by nearly a floor, as
+            # each look is due a floor after the last one, which began a little after its tick.
+            tick = max(round(due / self._floor) * self._floor, self._rested_at)
             self._timer = asyncio.get_running_loop().call_at(tick, self._tick)
 
     def _tick(self) -> None:
