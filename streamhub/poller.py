@@ -26,7 +26,7 @@ _log = logging.getLogger("streamhub.poller")
 
 #: A fan-out that takes long is followed by a rest of this share of its time, of so many ticks at the most: what
 #: comes meanwhile goes out in one write, and a crowd of clients costs no more than they can take in.
-_REST_SHARE: Final = 0.5
+_REST_SHARE: Final = 0.75
 _REST_TICKS: Final = 2
 
 
@@ -98,7 +98,9 @@ class Poller:
             self._timer = None
         if due < math.inf:
             self._timer_at = due
-            tick = max(math.ceil(due / self._floor) * self._floor, self._rested_at)
+            # The tick that comes closest takes it, as in the tailer: the one after would be late by nearly a floor, as
+            # each look is due a floor after the last one, which began a little after its tick.
+            tick = max(round(due / self._floor) * self._floor, self._rested_at)
             self._timer = asyncio.get_running_loop().call_at(tick, self._tick)
 
     def _tick(self) -> None:
