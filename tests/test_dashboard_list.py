@@ -10,12 +10,12 @@ import pytest
 from playwright.async_api import expect
 
 from tests.pages import REFUSED, Dashboard, line, visiting
-from tests.servers import ServerProcess, Stream
+from tests.servers import ServerProcess, Stream, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,6 +106,7 @@ async def test_list_puts_newest_activity_first(dashboard: Dashboard, tmp_path: P
 
 async def test_deleted_streams_leave_the_list(dashboard: Dashboard, tmp_path: Path) -> None:
     """A stream whose file is gone is listed no more, and after the last one the list is empty again."""
+    dashboard.allowed += [REFUSED]  # the page may look into a stream before it hears that it is gone
     for name in ("a", "b"):
         (tmp_path / f"{name}.jsonl").write_bytes(line(1, mission=name))
     await dashboard.open()
@@ -116,6 +117,29 @@ async def test_deleted_streams_leave_the_list(dashboard: Dashboard, tmp_path: Pa
     (tmp_path / "b.jsonl").unlink()
     await expect(names).to_have_count(0)
     await expect(dashboard.page.locator(".empty")).to_contain_text("No stream yet")
+
+
+async def test_gone_stream_is_looked_into_once(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A stream that is gone, though the list has it still, is not asked for again and again: only when it is news."""
+    dashboard.allowed += [REFUSED]
+    stream = tmp_path / "a.jsonl"
+    stream.write_bytes(line(1))
+    looks, lists = [], []
+
+    async def gone(route: Route) -> None:
+        looks.append(route.request.url)
+        await route.fulfill(status=404)
+
+    await dashboard.page.route(re.compile(r"/v1/stream/a\b"), gone)
+    dashboard.page.on("response", lambda response: lists.append(response) if "/v1/streams" in response.url else None)
+    await dashboard.open()
+    await until(lambda: len(lists) >= 4)
+    assert len(looks) == 1
+    with stream.open("ab") as file:
+        file.write(line(2))
+    await until(lambda: len(looks) == 2)
+    await until(lambda: len(lists) >= 8)
+    assert len(looks) == 2
 
 
 async def test_list_can_be_filtered(dashboard: Dashboard, tmp_path: Path) -> None:

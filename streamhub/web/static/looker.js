@@ -13,7 +13,7 @@ export class Looker {
   #find;
   #told;
   #abort = new AbortController();
-  #busy = 0;
+  #looking = new Set();
   #queue = new Set();
 
   /**
@@ -45,11 +45,12 @@ export class Looker {
 
   #work() {
     for (const id of this.#queue) {
-      if (this.#busy >= MOST) return;
+      if (this.#looking.size >= MOST) return;
+      if (this.#looking.has(id)) continue; // and once more after that, should it have grown meanwhile
       this.#queue.delete(id);
-      this.#busy += 1;
+      this.#looking.add(id);
       this.#look(id).finally(() => {
-        this.#busy -= 1;
+        this.#looking.delete(id);
         this.#work();
       });
     }
@@ -69,8 +70,9 @@ export class Looker {
       const summary = await this.#client.summary(id, { buckets: BUCKETS, signal });
       for (const bucket of summary.buckets) bucket.time = parseTime(bucket.from);
       this.#told(id, { summary, summed: tail, counted: Date.now() });
-    } catch {
-      // gone or not to be reached: the list itself says so, and asks again when there is news
+    } catch (error) {
+      // Gone or not to be reached: the list itself says so. What is gone is asked for again only when there is news of it.
+      if (error.status === 404) this.#told(id, { looked: tail, summed: tail });
     }
   }
 }
