@@ -69,10 +69,13 @@ class Poller:
         return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def look(self, poll: Callable[..., Changes], *args: Tail) -> asyncio.Future[Changes]:
-        """Look at streams. What is found is told before anybody who awaits it goes on."""
+        """Look at streams. What is found is told before anybody who awaits it goes on, and though they be cancelled.
+
+        The tailer finds nothing twice: a look that was lost with the client it was made for were a gap for the others.
+        """
         future = self.run(poll, *args)
         future.add_done_callback(self._looked)
-        return future
+        return asyncio.shield(future)
 
     def watch_names(self, tell: Callable[[Names], None]) -> None:
         """Have the ids in the folder told, now and whenever one comes."""

@@ -17,6 +17,7 @@ from streamhub.hub import Hub
 from streamhub.offset import ZERO, Offset
 from streamhub.seek import FROM_BEGINNING, Start
 from streamhub.stream import Look
+from streamhub.tail import Change, Tail
 from tests import naive
 from tests.naive import padded
 from tests.scarcity import few_descriptors
@@ -224,6 +225,37 @@ async def test_a_burst_is_not_given_to_who_starts_after_it(tmp_path: Path) -> No
             await until(lambda: bool(sink.taken))
             assert sink.taken == line + b"\n"
             assert early.told == []
+
+
+async def test_who_leaves_while_the_file_is_looked_at_takes_nothing_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody comes, and leaves while the stream is looked at for them: what that look finds, the others are told."""
+    looked, left = threading.Event(), threading.Event()
+    async with hub_of(tmp_path, ceiling=60) as hub:
+        poll = hub.tailer.poll
+
+        def slow(tail: Tail) -> list[tuple[Tail, Change]]:
+            changes = poll(tail)
+            looked.set()
+            left.wait()
+            return changes
+
+        with Stream(tmp_path) as stream:
+            stream.line(1)
+            sleepy(stream.path)
+            _, sink = follow(hub, await hub.start("s", FROM_BEGINNING, wait=False))
+            await until(lambda: sink.taken == stream.path.read_bytes())
+            stream.line(2)
+            monkeypatch.setattr(hub.tailer, "poll", slow)
+            coming = asyncio.create_task(hub.start("s", NOW, wait=False))
+            await until(looked.is_set)
+            coming.cancel()
+            left.set()
+            await until(lambda: sink.taken == stream.path.read_bytes())
+            stream.line(3)
+            await hub.poll(hub.channels["s"])
+            await until(lambda: sink.taken == stream.path.read_bytes())
 
 
 async def test_who_comes_after_a_rewrite_reads_the_new_content(tmp_path: Path) -> None:

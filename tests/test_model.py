@@ -302,8 +302,8 @@ class Streams(RuleBasedStateMachine):
                     if all(map(self.settled, readers)):
                         return
                     await asyncio.sleep(0.002)
-        waiting = [self.checks[reader] for reader in readers if not self.settled(reader)]
-        raise AssertionError(f"not told for {_PATIENCE} s: {waiting}")
+        waiting = [list(self.checks[reader].values()) for reader in readers if not self.settled(reader)]
+        raise AssertionError(f"not told for {_PATIENCE} s: {waiting}; {self.world.files}")
 
     def go_on(self, settle: bool) -> None:
         if settle:

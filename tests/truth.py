@@ -47,6 +47,10 @@ class File:
         self.tail = 0
         self.grow(data)
 
+    def __repr__(self) -> str:
+        end = " closed" * self.closed
+        return f"<file {self.born}-{self.died}: {len(self.lines)} lines to {self.tail} of {len(self.data)}{end}>"
+
     def grow(self, data: bytes) -> None:
         """More bytes were appended."""
         self.data += data
