@@ -197,7 +197,7 @@ BAD_KEYS: list[tuple[str | bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("content", "said"), BAD_KEYS)
+@pytest.mark.parametrize(("content", "said"), BAD_KEYS, ids=[said for _, said in BAD_KEYS])
 def test_bad_keys(tmp_path: Path, content: str | bytes, said: str) -> None:
     """What is no key to check with is refused when the server starts, in one line that does not show it."""
     path = tmp_path / "key"
