@@ -34,6 +34,16 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if CI else "dev")
 
 
+# --- what takes long: a browser does; whether the dashboard works at all is worth it ---------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what goes through a browser."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()) and item.path.name != "test_dashboard_stream.py":
+            item.add_marker(pytest.mark.slow)
+
+
 # --- what a machine may lack: skip and say so, but in CI fail, or a green run would prove nothing ---------------------
 
 

@@ -492,6 +492,7 @@ def test_deleted(path: Path) -> None:
     assert len(times(path)) == 1
 
 
+@pytest.mark.slow
 def test_replaced(path: Path) -> None:
     """A file that was put in the place of ours is gone on with, after what it holds."""
     file = made(path)
@@ -504,6 +505,7 @@ def test_replaced(path: Path) -> None:
     assert path.read_bytes().startswith(old(FUTURE) + b"\n" + old()[:20] + b"\n")
 
 
+@pytest.mark.slow
 def test_replaced_by_a_link(path: Path) -> None:
     """A link that was put in the place of the file is not followed."""
     file = made(path)

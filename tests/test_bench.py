@@ -55,6 +55,7 @@ def test_it_compares_and_draws(tmp_path: Path) -> None:
     assert "aiohttp" in (tmp_path / "plot.svg").read_text()
 
 
+@pytest.mark.slow
 def test_a_pace_is_measured(tmp_path: Path) -> None:
     """Latencies run from the append to the receipt: never below nothing, and the median not above p99."""
     done = bench(tmp_path, "--case", "paced,many", "--peer", "streamhub", "--json", "runs.json")
@@ -88,6 +89,7 @@ def test_a_relay_is_measured(tmp_path: Path, nats_server: str) -> None:
         assert runs["relay-backlog", end]["peak_mib"] > 1
 
 
+@pytest.mark.slow
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     """A typing error measures nothing."""
     for arguments in (("--case", "brust"), ("--case", "burst", "--peer", "streamhup")):
@@ -96,6 +98,7 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
         assert "there is no" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_lost_or_out_of_order_is_noticed(tmp_path: Path) -> None:
     """A history in which a line is missing, is there twice, or comes too early fails the run."""
     lines = events(0, 10, 0)

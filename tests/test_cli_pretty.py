@@ -74,6 +74,7 @@ def test_what_cannot_be_read(line: bytes) -> None:
     assert pretty(line, color=False) == line.decode()
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["timestamp", "event_type", "payload"]), JSON), st.booleans())
 def test_whatever_comes(fields: dict[str, Any], color: bool) -> None:
     """Any object is shown in one line that cannot do harm."""

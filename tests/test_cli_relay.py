@@ -119,6 +119,7 @@ async def test_once_tells_what_differs(origin: Path, edge: Path, broker: Broker)
     assert "stream 'b.1' was left as it is" in pushed.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 async def test_signals_and_metrics(origin: Path, edge: Path, broker: Broker) -> None:
     """A relay tells its numbers while it runs, and ends with 0 on SIGTERM and SIGINT."""
     push = ("relay", "push", "--dir", origin, "--nats", broker.url, "--metrics-port", "0")

@@ -244,6 +244,7 @@ async def test_wait(where: Path | Server, flags: list[str]) -> None:
     assert (outcome.code, outcome.lines, outcome.err) == (0, [final], "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["cut", "replace", "delete"])
 async def test_lost(where: Path | Server, change: str) -> None:
     """When the file is cut, replaced or deleted, that is said, and nothing is read again in silence."""

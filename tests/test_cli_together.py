@@ -46,6 +46,7 @@ async def test_follow_several(server: Server, kind: str) -> None:
     assert sorted(line.partition("@")[0] for line in outcome.err.splitlines()) == ["-- cursor: a", "-- cursor: b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "server"])
 async def test_those_that_appear(server: Server, kind: str) -> None:
     """With a glob, streams that appear join from their beginning; others do not; Ctrl-C is how it ends."""

@@ -188,6 +188,7 @@ def test_an_event_costs_four_system_calls(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(told.values()) <= 4 * EVENTS + 16
 
 
+@pytest.mark.slow
 async def test_an_idle_client_holds_little(server: Server, tmp_path: Path) -> None:
     """A WebSocket that waits at the tail holds less than 4 KiB of Python's memory: no task, no request, no queue."""
     with Stream(tmp_path) as stream:

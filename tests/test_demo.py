@@ -95,6 +95,7 @@ def test_nowhere_to_write(tmp_path: Path) -> None:
     assert "cannot be opened as a stream" in outcome.complaint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_demo(tmp_path: Path, number: signal.Signals) -> None:
     """One command serves missions at work, says where to look, and ends them all cleanly when it is stopped."""
@@ -118,6 +119,7 @@ async def test_demo(tmp_path: Path, number: signal.Signals) -> None:
         assert end_state(events_of(folder, path.stem))
 
 
+@pytest.mark.slow
 async def test_demo_folder(tmp_path: Path) -> None:
     """The folder can be chosen; STREAMHUB_DIR only says where a new one is made, since it may hold what is real."""
     async with started("demo", "--port", "0", "--dir", "chosen", cwd=tmp_path) as process:

@@ -528,6 +528,7 @@ def test_mission_does_not_notice(tmp_path: Path) -> None:
     assert payloads(stream.path)[1].value == stream.dropped == 2
 
 
+@pytest.mark.slow
 def test_strict_emitter_raises(tmp_path: Path) -> None:
     """A strict emitter raises instead: EmitError for the file, StreamClosedError after the end."""
     stream = Emitter("m", "a", tmp_path, strict=True)

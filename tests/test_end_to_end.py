@@ -37,6 +37,7 @@ async def test_ten_clients_get_each_of_100_000_events_once(tmp_path: Path) -> No
         assert reader.log.lines == truth, reader
 
 
+@pytest.mark.slow
 async def test_wscat_watches_a_mission(tmp_path: Path, node_modules: Path) -> None:
     """What a newcomer does first: history, then live lines, then the end, in a terminal."""
     path = tmp_path / "s.jsonl"

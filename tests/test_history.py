@@ -59,6 +59,7 @@ def lines_of(batches: list[Batch]) -> list[bytes]:
     return [line for batch in batches for line in batch.lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [20, 700, BATCH_BYTES - 1, BATCH_BYTES, 2 * PIECE_BYTES, 2 * PIECE_BYTES + 1])
 async def test_it_reads_the_file(tmp_path: Path, size: int) -> None:
     """Read from the beginning to the tail, batch by batch, it is the file; what comes after the tail is not in it."""

@@ -212,6 +212,7 @@ def without_reasons(events: list[Event]) -> list[Event]:
     return [Breach(event.code, "") if isinstance(event, Breach) else event for event in events]
 
 
+@pytest.mark.slow
 @given(FRAMES, st.booleans(), st.randoms(use_true_random=False), st.integers(1, 400))
 @settings(max_examples=300)
 def test_any_frames_in_any_pieces(frames: list[Sent], close: bool, dice: random.Random, piece: int) -> None:

@@ -149,6 +149,7 @@ async def test_no_more_rights_than_needed(origin: Path, edge: Path, tmp_path: Pa
             assert (await pull_once(edge, edge_url)).lines == 1
 
 
+@pytest.mark.slow
 async def test_tls_both_ways(
     origin: Path, edge: Path, tmp_path: Path, nats_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +186,7 @@ async def test_a_server_that_comes_back(origin: Path, edge: Path, broker: Broker
         assert pulled.reconnects >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("noticed", [False, True])
 async def test_a_partition_that_heals(origin: Path, edge: Path, broker: Broker, noticed: bool) -> None:

@@ -79,6 +79,7 @@ def test_however_many_streams_lag() -> None:
     assert found["streamhub_relay_lagging_streams", ""] == 10 * MOST_STREAMS
 
 
+@pytest.mark.slow
 def test_they_are_asked_for_over_http(tmp_path: Path) -> None:
     """On a port of its own, as long as the relay runs; on none when nobody asked for it."""
     meter = Meter()

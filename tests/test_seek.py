@@ -293,6 +293,7 @@ def timed_files(draw: st.DrawFn, *, ordered: bool) -> tuple[bytes, list[float]]:
     return b"".join(part + b"\n" for part in parts) + draw(st.sampled_from([b"", event(now + 99), b"{"])), times
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(timed_files(ordered=True), st.floats(-2, 700))
 def test_since(made: tuple[bytes, list[float]], anywhen: float) -> None:

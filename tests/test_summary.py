@@ -278,6 +278,7 @@ def test_counts_are_those_of_a_slow_count(
     model.check_buckets(answer, count, low, high, exact=True)
 
 
+@pytest.mark.slow
 @given(parts=st.lists(LINES, max_size=6), torn=st.lists(st.integers(0, 30), min_size=6, max_size=6))
 @settings(max_examples=200)
 def test_growth_in_steps_equals_one_pass(shared: World, parts: list[list[Line]], torn: list[int]) -> None:

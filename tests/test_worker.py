@@ -60,6 +60,7 @@ def test_a_job_may_come_while_the_thread_is_started() -> None:
     assert done == ["one", "two"]
 
 
+@pytest.mark.slow
 def test_the_thread_comes_with_the_first_job_and_goes_with_the_worker() -> None:
     """One that has nothing to do costs nothing; one that is let go of does what it was given first."""
     worker, done = Worker(), []
@@ -72,6 +73,7 @@ def test_the_thread_comes_with_the_first_job_and_goes_with_the_worker() -> None:
     assert not threads()
 
 
+@pytest.mark.slow
 def test_a_worker_may_be_let_go_of_by_its_own_job() -> None:
     """Then its thread does not wait for itself."""
     workers, gone = [Worker()], threading.Event()

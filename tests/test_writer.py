@@ -392,6 +392,7 @@ def test_fsync_always(path: Path) -> None:
     assert file.syncs == 3
 
 
+@pytest.mark.slow
 def test_fsync_at_intervals(path: Path) -> None:
     """Once a second at most, and at the end in any case, also when that adds no line."""
     file = FaultyFile(path)

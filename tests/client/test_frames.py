@@ -61,6 +61,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return f"{draw(SPACE)}{text}{draw(SPACE)}".encode("utf-8", "replace")
 
 
+@pytest.mark.slow
 @given(st.lists(lines(), max_size=5), st.booleans())
 def test_lines_keep_their_bytes(texts: list[bytes], at_tail: bool) -> None:
     """Whatever white space stands in or around a line, and whatever it says: it comes byte for byte."""

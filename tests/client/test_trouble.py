@@ -123,6 +123,7 @@ async def test_patience_ends(caplog: pytest.LogCaptureFixture, tmp_path: Path) -
     assert [record.getMessage().endswith("trying again") for record in caplog.records] == [True]
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_busy_is_asked_later(server: Server, tmp_path: Path) -> None:
     """503 and 429 are waited out, for as long as they ask for, or a while when they do not say."""
     with Stream(tmp_path) as stream:
@@ -142,6 +143,7 @@ async def test_a_server_that_is_busy_is_asked_later(server: Server, tmp_path: Pa
     assert third - second >= 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_full_is_waited_for(tmp_path: Path) -> None:
     """There is no room for one more connection: the follower comes when there is."""
     with Stream(tmp_path) as stream:
@@ -159,6 +161,7 @@ async def test_a_server_that_is_full_is_waited_for(tmp_path: Path) -> None:
         assert [item.line for item in await waiting] == [line]
 
 
+@pytest.mark.slow
 async def test_who_is_cut_for_slowness_goes_on(tmp_path: Path) -> None:
     """Somebody takes an event and thinks for long: the server hangs up meanwhile, and not one event is lost."""
     with Stream(tmp_path) as stream:
@@ -196,6 +199,7 @@ async def test_a_full_server_is_not_asked_much(server: Server, tmp_path: Path) -
     assert len(before) == 2 * 2 + len(names) + 1
 
 
+@pytest.mark.slow
 async def test_a_copy_that_lags_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A host whose copy has not come so far yet says so, and the follower goes on when it has."""
     (tmp_path / "ahead").mkdir()
@@ -281,6 +285,7 @@ async def test_where_no_socket_passes_it_is_polled(
     assert proxy.count("/v1/ws") == 1
 
 
+@pytest.mark.slow
 async def test_sockets_that_say_nothing_are_given_up(server: Server, tmp_path: Path) -> None:
     """A proxy that takes the WebSocket, and then drops it, is no obstacle either."""
     with Stream(tmp_path) as stream:

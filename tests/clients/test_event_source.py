@@ -96,6 +96,7 @@ async def test_a_browser_comes_back_by_itself(tmp_path: Path, browser: Browser) 
         check(await events_of(page), mission.lines)
 
 
+@pytest.mark.slow
 async def test_node_follows(mission: Mission, node_modules: Path) -> None:
     """The npm package, from the start and from a saved offset to the end, where it stops."""
     script = ["node", str(node_modules.parent / "event-source.mjs"), f"{mission.url}/sse"]

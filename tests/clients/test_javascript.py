@@ -40,6 +40,7 @@ def texts(program: Program, stream: str) -> list[bytes]:
 # --- what it says of itself ---
 
 
+@pytest.mark.slow
 def test_the_compiler_agrees_with_the_client(node_modules: Path) -> None:
     """The client's own files are consistent with the types that it publishes."""
     compiled = subprocess.run(
@@ -128,6 +129,7 @@ async def test_each_event_once_over_a_server_that_is_killed(tmp_path: Path, node
     assert [state["name"] for state in told(one, "state")][-1] == "ended"
 
 
+@pytest.mark.slow
 async def test_a_replaced_file_is_told_and_when_it_was_missed(tmp_path: Path, node_modules: Path) -> None:
     """Under the follower it is a reset; while the server was away, a reset that says that something may be missed."""
     for name in ("live", "away"):
@@ -152,6 +154,7 @@ async def test_a_replaced_file_is_told_and_when_it_was_missed(tmp_path: Path, no
     assert (away["stream"], away["missed"], away["earliest"]) == ("away", True, None)
 
 
+@pytest.mark.slow
 async def test_a_token_opens_the_way(tmp_path: Path, node_modules: Path) -> None:
     """With a token it reads over HTTP and the WebSocket; without one it fails for good."""
     with Stream(tmp_path) as stream:

@@ -108,6 +108,7 @@ async def _replace(directory: Path) -> None:
     new.rename(directory / "open.jsonl")
 
 
+@pytest.mark.slow
 async def test_every_message_and_close_code_is_described(server: Server) -> None:
     """Streams that end, that are replaced or deleted: each message is of its schema, and each is there to be had."""
     described = asyncapi()
@@ -170,6 +171,7 @@ async def test_heartbeats_are_described(tmp_path: Path) -> None:
                 break
 
 
+@pytest.mark.slow
 async def test_the_description_is_valid(node_modules: Path) -> None:
     """The official parser has no error and no warning; of a description with mistakes it does say so."""
     assert node_modules.is_dir()

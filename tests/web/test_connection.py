@@ -47,6 +47,7 @@ def handlers() -> int:
 # --- taking over ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_nothing_of_aiohttp_is_left_behind(it: Inside, stream: Stream) -> None:
     """Once a connection is taken over, aiohttp has forgotten it: its count, its task, its protocol object."""
     before, tasks = handlers(), asyncio.all_tasks()
@@ -336,6 +337,7 @@ async def test_a_client_that_takes_nothing_is_cut(tmp_path: Path) -> None:
         assert it.connections.meter.ended["stalled"] == 1
 
 
+@pytest.mark.slow
 async def test_a_client_that_is_slow_but_moves_is_not_cut(tmp_path: Path) -> None:
     """One that goes on taking a little, for many times the stall time-out, gets everything."""
     async with inside(tmp_path, stall_timeout=0.5) as it:
@@ -356,6 +358,7 @@ async def test_a_client_that_is_slow_but_moves_is_not_cut(tmp_path: Path) -> Non
         assert it.connections.meter.ended["stalled"] == 0
 
 
+@pytest.mark.slow
 async def test_a_slow_client_hears_the_end(tmp_path: Path) -> None:
     """The time to hear the end begins when the end is there: who still takes what came before it is not cut."""
     timing = replace(SILENT, farewell=0.2)
@@ -427,6 +430,7 @@ async def test_a_quiet_connection_says_something(tmp_path: Path) -> None:
                 await raw.until(b"\n\n: ")
 
 
+@pytest.mark.slow
 async def test_a_busy_connection_does_not(tmp_path: Path) -> None:
     """While lines come there is no need for another sign of life."""
     async with inside(tmp_path, replace(QUICK, heartbeat=0.5)) as it:

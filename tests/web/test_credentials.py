@@ -401,6 +401,7 @@ async def test_the_address_is_for_the_page_alone(locked: Server, tmp_path: Path)
 # --- the end of a token ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_sockets_end_with_their_token(locked: Server, tmp_path: Path) -> None:
     """Both kinds close with 4401 once the token has ended, not before; those of a token without end go on."""
     end = int(time.time()) + 2
@@ -429,6 +430,7 @@ async def test_sockets_end_with_their_token(locked: Server, tmp_path: Path) -> N
     assert await status(locked, "/v1/streams", bearer(signed({"exp": int(time.time()) - 60, "streams": "*"}))) == 401
 
 
+@pytest.mark.slow
 async def test_event_streams_end_with_their_token(locked: Server) -> None:
     """Both kinds end cleanly, after what was written before."""
     token = signed({"exp": int(time.time()) + 2, "streams": "*"})
@@ -442,6 +444,7 @@ async def test_event_streams_end_with_their_token(locked: Server) -> None:
         assert body.count(b'"value":1') == body.count(b'"value":2') == 1
 
 
+@pytest.mark.slow
 async def test_an_expired_reader_is_counted(locked: Server) -> None:
     """The metrics say how many ended like that, and how many were turned away for their token."""
     token = signed({"exp": int(time.time()) + 1, "streams": "*"})

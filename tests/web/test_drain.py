@@ -102,6 +102,7 @@ async def test_who_goes_live_while_the_others_go(tmp_path: Path) -> None:
         assert (await raw.frames())[-1].code == 1001
 
 
+@pytest.mark.slow
 async def test_a_stalled_client_does_not_hold_the_shutdown(tmp_path: Path) -> None:
     """While it is waited for others are told that the server is not ready; then it is cut, and the server is gone."""
     with Stream(tmp_path) as stream:

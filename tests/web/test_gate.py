@@ -85,6 +85,7 @@ async def test_what_is_no_http(strict: Server) -> None:
         assert (await raw.head()).status == 400
 
 
+@pytest.mark.slow
 async def test_who_is_in_stays(strict: Server, tmp_path: Path) -> None:
     """The time for the head has no hold on a connection that is live, or that waits for its answer."""
     with Stream(tmp_path) as stream:

@@ -77,6 +77,7 @@ async def test_idle_connections_make_room(tmp_path: Path) -> None:
             assert (await poll.head()).status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_way", [False, True])
 async def test_an_answer_that_nobody_takes(tmp_path: Path, stream: Stream, half_way: bool) -> None:
     """Who takes nothing of an answer for the stall time-out is cut; who takes a little now and then gets all of it."""
@@ -135,6 +136,7 @@ async def test_live_bytes_that_wait(tmp_path: Path, stream: Stream) -> None:
         assert (await slow.frame()).payload == line
 
 
+@pytest.mark.slow
 async def test_the_last_descriptors(tmp_path: Path) -> None:
     """A server of 64 descriptors refuses whom it has none for, with the reason, and has some for files; others read."""
     with Stream(tmp_path) as stream, Stream(tmp_path, "t") as other:

@@ -190,6 +190,7 @@ async def test_reads_polls_and_malformed_lines(server: Server) -> None:
     assert found["streamhub_watched_streams", ""] == 1
 
 
+@pytest.mark.slow
 async def test_slow_and_cut_clients(tmp_path: Path) -> None:
     """A client that takes nothing is counted as slow, as blocked while it is, and as stalled once it is cut."""
     async with inside(tmp_path, QUICK, stall_timeout=1) as it, Raw(it.url) as asking:

@@ -74,6 +74,7 @@ async def test_ready_and_stopping(tmp_path: Path, manager: tuple[Listening, str]
     assert listening.silent
 
 
+@pytest.mark.slow
 async def test_watchdog(tmp_path: Path, manager: tuple[Listening, str]) -> None:
     """Signs of life come for as long as the event loop turns, and stop when the process does."""
     listening, address = manager
