@@ -138,7 +138,8 @@ class Tailer:
     @property
     def next_scan(self) -> float:
         """When the folder's names are to be read next, at the earliest."""
-        return self._scanned_at + max(min(self._ceiling, _HINT), 20 * self._scan_cost)
+        pause = max(min(self._ceiling, _HINT), 20 * self._scan_cost)
+        return self._scanned_at + min(pause, _BLIND_SCAN)  # a machine that is busy makes any reading seem dear
 
     def scan(self) -> list[tuple[Tail, Change]]:
         """Read the folder's names if it is time to; what happened to streams whose file was replaced, came or went."""

@@ -349,6 +349,22 @@ def test_names_are_read_now_and_then_whatever_the_clock_says(rig: Rig) -> None:
     assert set(rig.tailer.names) == {"a", "b"}
 
 
+def test_names_that_took_long_to_read_are_read_again_soon(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading that the machine held up, by a minute here, does not put off the next by more than five seconds."""
+    read = rig.tailer.folder.scan
+
+    def slow() -> dict[str, int]:
+        rig.clock.now += 60
+        return read()
+
+    monkeypatch.setattr(rig.tailer.folder, "scan", slow)
+    rig.scan()
+    monkeypatch.undo()
+    rig.append("a")
+    rig.scan(5)
+    assert set(rig.tailer.names) == {"a"}
+
+
 def test_what_happened_to_names_is_told(rig: Rig) -> None:
     """A file that was replaced, came or went, though its old descriptor stands still."""
     for stream in ("same", "replaced", "deleted"):
