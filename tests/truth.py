@@ -36,6 +36,7 @@ class File:
         sizes: how long it ever was.
         lines: its complete lines, empty ones left out.
         tail: the byte after its last newline.
+        first_tail: the same when it was born.
     """
 
     def __init__(self, born: int, data: bytes = b"") -> None:
@@ -46,6 +47,7 @@ class File:
         self.lines: list[Line] = []
         self.tail = 0
         self.grow(data)
+        self.first_tail = self.tail
 
     def __repr__(self) -> str:
         end = " closed" * self.closed
@@ -316,12 +318,17 @@ class Check:
                 dead = any(
                     file.died is not None and self._world.files[session.stream][-1] is not file for file in candidates
                 )
-                return dead or any(self._place(file) is None for file in candidates)
+                return dead or any(self._place(file) is None or self._reached_later(file) for file in candidates)
             case "refused":
                 return len(self._reader.logs) > 1
             case "deleted":
                 return self._world.absent_since(session.stream, self._since)
         return False
+
+    def _reached_later(self, file: File) -> bool:
+        """Whether a file that was cut has grown past the place since: lines may end there again, by chance."""
+        place = self._place(file)
+        return place is not None and place > file.first_tail and file is not self._world.files[self.session.stream][0]
 
     def _may_end(self, file: File, at: int) -> bool:
         """Whether a final line was the last one when everything up to it had been given."""
