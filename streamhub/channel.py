@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,8 @@ from streamhub.meter import Meter
 from streamhub.offset import NO_GENERATION, ZERO, Offset
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from streamhub.batch import Batch, Encoder
     from streamhub.filters import Filter
     from streamhub.stream import Look
@@ -32,11 +35,18 @@ class Sink(Protocol):
     """Where a reader's bytes go."""
 
     @property
+    def descriptor(self) -> int:
+        """Where bytes may be written directly unless it is full; -1: nowhere, they are all for :meth:`write`."""
+
+    @property
     def blocked(self) -> bool:
         """Whether it takes nothing more for now. When it does again, it has its reader pumped."""
 
     def write(self, data: bytes) -> bool:
         """Take bytes, always all of them; False when it is blocked after that."""
+
+    def keep(self, rest: memoryview) -> None:
+        """Take what its descriptor did not, and be blocked."""
 
     def fail(self) -> None:
         """End: something went wrong that nobody foresaw."""
@@ -65,12 +75,23 @@ class CursorOwner(Protocol):
         """End it: something went wrong that nobody foresaw."""
 
 
+class Group(set["Cursor"]):
+    """Cursors that stand together.
+
+    Attributes:
+        fed_at: when they were last handed a batch, on the monotonic clock.
+    """
+
+    fed_at = 0.0
+
+
 class Cursor:
     """A reader's place in one stream.
 
     Attributes:
         channel: the stream.
         reader: whose place it is.
+        descriptor: its sink's.
         encode: the form of the wire.
         wanted: which lines.
         position: the byte it stands at, unless it stands at the tail.
@@ -79,17 +100,18 @@ class Cursor:
         group: the cursors at the tail, or of those that wait, that it is in; None while it is behind.
     """
 
-    __slots__ = ("channel", "encode", "epoch", "group", "offset", "position", "reader", "wanted")
+    __slots__ = ("channel", "descriptor", "encode", "epoch", "group", "offset", "position", "reader", "wanted")
 
     def __init__(self, reader: CursorOwner, place: Place, encode: Encoder, wanted: Filter) -> None:
         self.channel = place.channel
         self.reader = reader
+        self.descriptor = reader.sink.descriptor
         self.encode = encode
         self.wanted = wanted
         self.position = place.position
         self.offset = place.offset
         self.epoch = place.epoch
-        self.group: set[Cursor] | None = None
+        self.group: Group | None = None
 
     @property
     def next(self) -> Offset:
@@ -105,6 +127,12 @@ class Cursor:
     def active(self) -> bool:
         """Whether it is still in its channel: not ended, reset or left."""
         return self in self.channel.cursors
+
+    def leave_group(self) -> None:
+        """Stand alone: it is behind, or gone."""
+        if self.group is not None:
+            self.group.discard(self)
+            self.group = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +180,7 @@ class Channel:
     Attributes:
         stream: the stream's id.
         meter: where it counts what it hands out.
+        full: descriptors that take nothing for now.
         look: where it stands, as far as readers were told; None while there is no such stream.
         epoch: how many times it was cut, replaced or deleted.
         cursors: everyone in it.
@@ -160,17 +189,18 @@ class Channel:
         looked_at: when somebody who came looked at the file itself, on the monotonic clock.
     """
 
-    def __init__(self, stream: str, meter: Meter | None = None) -> None:
+    def __init__(self, stream: str, meter: Meter | None = None, full: Container[int] = ()) -> None:
         self.stream = stream
         self.meter = meter or Meter()
+        self.full = full
         self.look: Look | None = None
         self.epoch = 0
         self.cursors: set[Cursor] = set()
         self.waiters: set[asyncio.Future[None]] = set()
         self.arrived_at = 0.0
         self.looked_at = -math.inf
-        self._at_tail: dict[tuple[Encoder, Filter], set[Cursor]] = {}
-        self._waiting: set[Cursor] = set()
+        self._at_tail: dict[tuple[Encoder, Filter], Group] = {}
+        self._waiting = Group()
 
     @property
     def watched(self) -> bool:
@@ -180,9 +210,7 @@ class Channel:
     def remove(self, cursor: Cursor) -> None:
         """Forget a cursor."""
         self.cursors.discard(cursor)
-        if cursor.group is not None:
-            cursor.group.discard(cursor)
-            cursor.group = None
+        cursor.leave_group()
 
     def settle(self, cursor: Cursor) -> bool:
         """Let a cursor stand that has nothing to read for now; False when there is something.
@@ -203,7 +231,7 @@ class Channel:
             self.remove(cursor)
             cursor.reader.ended(cursor, look)
         else:
-            self._stand(cursor, self._at_tail.setdefault((cursor.encode, cursor.wanted), set()))
+            self._stand(cursor, self._at_tail.setdefault((cursor.encode, cursor.wanted), Group()))
         return True
 
     def grew(self, look: Look, batches: list[Batch]) -> None:
@@ -287,15 +315,14 @@ class Channel:
         cursor.position, cursor.offset = offset.byte, None
         return True
 
-    def _stand(self, cursor: Cursor, group: set[Cursor]) -> None:
+    def _stand(self, cursor: Cursor, group: Group) -> None:
         group.add(cursor)
         cursor.group = group
 
-    def _stir(self, group: set[Cursor], position: int) -> None:
+    def _stir(self, group: Group, position: int) -> None:
         """Move on those of a group that no batch moves."""
         for cursor in list(group):
-            group.discard(cursor)
-            cursor.group = None
+            cursor.leave_group()
             cursor.position = position
             cursor.reader.behind.append(cursor)
             cursor.reader.pump()
@@ -314,31 +341,46 @@ class Channel:
         for key in [key for key, group in self._at_tail.items() if not group]:
             del self._at_tail[key]
 
-    def _hand_out(self, blob: bytes, batch: Batch, group: set[Cursor], events: int) -> None:
-        """The hot loop: for those who keep up, one write and nothing else."""
-        cursors = tuple(group)  # a write may find its client gone, which takes it out of the group
-        taken, slow = len(cursors), []
-        for cursor in cursors:
-            sink = cursor.reader.sink
+    def _hand_out(self, blob: bytes, batch: Batch, group: Group, events: int) -> None:
+        """The hot loop: for those who keep up, one write and nothing else. The others are seen to after it."""
+        group.fed_at = time.monotonic()
+        transport, given = next(iter(group)).reader.transport, len(group)
+        write, full, size = os.write, self.full, len(blob)
+        others: list[tuple[Cursor, int | None]] = []
+        for cursor in group:
+            descriptor = cursor.descriptor
+            if descriptor < 0 or descriptor in full:
+                others.append((cursor, None))
+                continue
             try:
-                if sink.blocked:
-                    cursor.position = batch.start
-                    slow.append(cursor)
-                    taken -= 1
-                elif not sink.write(blob):
-                    cursor.position = batch.end
-                    slow.append(cursor)
-            except Exception:  # noqa: BLE001 - it is one client's trouble
-                self._fail(cursor)
-                taken -= 1
-        fallen = [cursor for cursor in slow if cursor.active]
-        for cursor in fallen:
-            group.discard(cursor)
-            cursor.group = None
-            cursor.reader.behind.append(cursor)
-        transport = cursors[0].reader.transport
-        taken -= len(slow) - len(fallen)  # nobody is left of those
-        self.meter.sent(transport, len(blob) * taken, events * taken)
-        self.meter.slow[transport] += len(fallen)
+                written = write(descriptor, blob)
+            except OSError:
+                others.append((cursor, None))
+            else:
+                if written != size:
+                    others.append((cursor, written))
+        for cursor, taken in others:
+            given -= not self._hand_to(cursor, blob, batch, taken)
+        self.meter.sent(transport, size * given, events * given)
         if self.meter.lag is not None:
             self.meter.lag(transport, time.monotonic() - self.arrived_at)
+
+    def _hand_to(self, cursor: Cursor, blob: bytes, batch: Batch, taken: int | None) -> bool:
+        """Hand a batch to one of which some was taken already, or nothing was tried; False when it did not get it."""
+        sink = cursor.reader.sink
+        try:
+            gets = taken is not None or not sink.blocked
+            if taken is not None:
+                sink.keep(memoryview(blob)[taken:])
+            elif gets and sink.write(blob):
+                return True
+        except Exception:  # noqa: BLE001 - it is one client's trouble
+            self._fail(cursor)
+            return False
+        if not cursor.active:
+            return False  # the write found its client gone
+        cursor.leave_group()
+        cursor.position = batch.end if gets else batch.start
+        cursor.reader.behind.append(cursor)
+        self.meter.slow[cursor.reader.transport] += 1
+        return gets

@@ -52,6 +52,7 @@ class Hub:
         history: their past.
         meter: what is counted.
         channels: the watched ones by id.
+        full: descriptors of clients that take nothing for now, kept by whoever owns them.
         draining: whether the server shuts down.
     """
 
@@ -66,6 +67,7 @@ class Hub:
         self._poller = Poller(self.tailer, floor=config.poll_floor, tell=self._tell, rest=self._unwatch_idle)
         self.meter = Meter()
         self.channels: dict[str, Channel] = {}
+        self.full: set[int] = set()
         self._watches: dict[Channel, asyncio.Future[None]] = {}
         self._tails: dict[Channel, Tail] = {}
         self._idle_since: dict[Channel, float] = {}
@@ -97,7 +99,7 @@ class Hub:
         """
         channel = self.channels.get(stream)
         if channel is None:
-            channel = self.channels[stream] = Channel(stream, self.meter)
+            channel = self.channels[stream] = Channel(stream, self.meter, self.full)
             self._watches[channel] = asyncio.ensure_future(self._watch(channel))
         watch = self._watches.get(channel)
         if watch is not None:

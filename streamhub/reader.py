@@ -50,6 +50,11 @@ class Reader:
         self._reading = 0
         self._resuming = False
 
+    @property
+    def fed_at(self) -> float:
+        """When it was last handed something where it stood at a tail, on the monotonic clock."""
+        return max((cursor.group.fed_at for cursor in self.cursors if cursor.group is not None), default=0.0)
+
     def follow(self, place: Place, encode: Encoder, wanted: Filter = EVERYTHING) -> Cursor:
         """Add a cursor to a stream; :meth:`pump` starts it. Nothing is added to a reader that was closed."""
         cursor = Cursor(self, place, encode, wanted)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from streamhub.reader import Reader
 
@@ -28,6 +29,8 @@ class Sink:
         dies: whether a write finds the client gone, as a socket's may.
         breaks: whether a write raises what nobody foresaw.
     """
+
+    descriptor = -1
 
     def __init__(self, full: Iterable[bool] = (), *, dies: bool = False, breaks: bool = False) -> None:
         self.blocked = False
@@ -59,6 +62,10 @@ class Sink:
             self.when_written()
         return not self.blocked
 
+    def keep(self, rest: memoryview) -> None:
+        """Only what has a descriptor is asked to."""
+        raise NotImplementedError
+
     def fail(self) -> None:
         """Take note of the end."""
         self.failed = True
@@ -69,6 +76,46 @@ class Sink:
             self.blocked = False
             assert self.reader is not None
             self.reader.pump()
+
+
+class SocketSink(Sink):
+    """A sink with a descriptor: one end of a pair of sockets.
+
+    Attributes:
+        full: the descriptors of those that are blocked.
+        rests: what the socket did not take.
+    """
+
+    def __init__(self, full: set[int]) -> None:
+        super().__init__()
+        self.full = full
+        self.rests: list[bytes] = []
+        self._near, self.far = socket.socketpair()
+        for end in (self._near, self.far):
+            end.setblocking(False)
+        self.descriptor = self._near.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._near.close()
+        self.far.close()
+
+    def keep(self, rest: memoryview) -> None:
+        """Keep what the socket did not take."""
+        self.rests.append(bytes(rest))
+        self.blocked = True
+        self.full.add(self.descriptor)
+
+    def received(self) -> bytes:
+        """What has come to the other end."""
+        pieces = []
+        while True:
+            try:
+                pieces.append(self.far.recv(1 << 20))
+            except BlockingIOError:
+                return b"".join(pieces)
 
 
 class Told(Reader):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from streamhub.history import History
 from streamhub.offset import ZERO, Offset
 from streamhub.stream import Look
 from streamhub.wire import sse_lines, text_frames
-from tests.sinks import Sink, Told, newlined
+from tests.sinks import Sink, SocketSink, Told, newlined
 
 if TYPE_CHECKING:
     from streamhub.batch import Encoder
@@ -33,7 +34,8 @@ class Growing:
     """A channel whose stream a test has grow; there is no file, so that history cannot be read."""
 
     def __init__(self, directory: Path) -> None:
-        self.channel = Channel("s")
+        self.full: set[int] = set()
+        self.channel = Channel("s", full=self.full)
         self.channel.look = look(100)
         self.history = History(Folder(str(directory)), ThreadPoolExecutor(1), max_line=1024)
         self.batches: list[Batch] = []
@@ -187,6 +189,73 @@ def test_an_offset_advances_past_what_is_filtered_out(growing: Growing) -> None:
     growing.grow(b"a")
     assert sink.taken == b"id: %s\n\n" % str(Offset(GENERATION, growing.tail)).encode()
     assert cursor.next == Offset(GENERATION, growing.tail)
+
+
+# --- straight to descriptors ----------------------------------------------------------------------------------
+
+
+def test_descriptors_are_written_to_directly(growing: Growing) -> None:
+    """Sinks with a descriptor are not asked to write: the bytes are on their sockets, the same as everyone's."""
+    with SocketSink(growing.full) as one, SocketSink(growing.full) as other:
+        sinks = [one, Sink(), other]
+        for sink in sinks:
+            growing.join(sink)
+        data = growing.grow(b"a", b"b", batches=2) + growing.grow(b"c")
+        assert (one.received(), sinks[1].taken, other.received()) == (data, data, data)
+        assert one.blobs == other.blobs == []
+        transport = Told.transport
+        meter = growing.channel.meter
+        assert (meter.events[transport], meter.bytes[transport], meter.slow[transport]) == (9, 3 * len(data), 0)
+
+
+def test_a_socket_that_fills_up_falls_behind_after_the_batch(growing: Growing) -> None:
+    """What a socket did not take is its sink's to keep: the reader goes on after the batch, not before."""
+    with SocketSink(growing.full) as sink, SocketSink(growing.full) as other:
+        reader, cursor = growing.join(sink)
+        growing.join(other)
+        data = growing.grow(b"x" * (1 << 20))
+        assert sink.rests == [data[len(sink.received()) :]]
+        assert cursor.next == Offset(GENERATION, 100 + len(data))
+        assert reader.behind == [cursor]
+        assert growing.full == {sink.descriptor, other.descriptor}
+        assert growing.channel.meter.slow[Told.transport] == 2
+
+
+def test_a_socket_that_is_full_is_not_written_to(growing: Growing) -> None:
+    """A descriptor that is known to be full is left alone: its reader stays before the batch, and gets it later."""
+    with SocketSink(growing.full) as sink, SocketSink(growing.full) as other:
+        reader, cursor = growing.join(sink)
+        growing.join(other)
+        sink.keep(memoryview(b"rest"))
+        data = growing.grow(b"a")
+        assert (sink.received(), other.received()) == (b"", data)
+        assert cursor.next == Offset(GENERATION, 100)
+        assert reader.behind == [cursor]
+        assert growing.channel.meter.events[Told.transport] == 1
+
+
+def test_a_socket_that_is_dead_is_its_sink_s_trouble(growing: Growing) -> None:
+    """A write that fails is left to the sink, which knows what an error means; the others have their lines."""
+    with SocketSink(growing.full) as sink, SocketSink(growing.full) as other:
+        sink.dies = True
+        growing.join(sink)
+        growing.join(other)
+        sink.far.close()
+        data = growing.grow(b"a")
+        assert other.received() == data
+        assert [cursor.reader.sink for cursor in growing.channel.cursors] == [other]
+        assert growing.channel.meter.events[Told.transport] == 1
+
+
+def test_when_they_were_last_fed(growing: Growing) -> None:
+    """A reader knows when it was last handed something, whichever way; what a filter leaves out feeds nobody."""
+    with SocketSink(growing.full) as sink:
+        fed, _ = growing.join(sink)
+        hungry, _ = growing.join(Sink(), newlined, Filter(contains="nothing"))
+        before = time.monotonic()
+        growing.grow(b"a")
+        assert fed.fed_at >= before
+        assert hungry.fed_at == 0
 
 
 # --- who does not keep up -------------------------------------------------------------------------------------

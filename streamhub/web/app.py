@@ -75,7 +75,7 @@ async def _run(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
     app[HUB] = Hub(config)
     app[SURVEYS] = Surveys(app[HUB].folder, config)
-    app[CONNECTIONS] = Connections(stall_timeout=config.stall_timeout, timing=app[TIMING], meter=app[HUB].meter)
+    app[CONNECTIONS] = Connections(app[HUB].full, app[HUB].meter, app[TIMING], stall_timeout=config.stall_timeout)
     app[LOBBY] = Lobby(config, app[TIMING], app[HUB].meter, app[CONNECTIONS])
     yield
     app[LOBBY].close()

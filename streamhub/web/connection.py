@@ -35,6 +35,12 @@ _log = logging.getLogger("streamhub.web")
 class Connections:
     """All connections that were taken over: wakes the blocked, cuts the stalled, keeps the quiet ones alive.
 
+    Args:
+        full: where the descriptors of the blocked are to be found.
+        meter: where it is counted how they end.
+        timing: how long to wait.
+        stall_timeout: seconds after which a peer is cut that takes nothing.
+
     Attributes:
         open: the connections there are.
         timing: how long it waits.
@@ -43,13 +49,14 @@ class Connections:
             has its own reason.
     """
 
-    def __init__(self, *, stall_timeout: float, timing: Timing, meter: Meter) -> None:
+    def __init__(self, full: set[int], meter: Meter, timing: Timing, *, stall_timeout: float) -> None:
         self.open: set[Connection] = set()
         self.timing = timing
         self.meter = meter
         self.now = time.monotonic()
         self.patience = stall_timeout + timing.vanished
         self._stall_timeout = stall_timeout
+        self._full = full
         self._blocked: dict[int, Connection] = {}
         self._emptied = asyncio.Event()
         self._epoll = select.epoll()
@@ -86,11 +93,13 @@ class Connections:
         if connection.fd not in self._blocked:
             self._epoll.register(connection.fd, select.EPOLLOUT)
             self._blocked[connection.fd] = connection
+            self._full.add(connection.fd)
 
     def unblock(self, connection: Connection) -> None:
         """It waits no more."""
         if self._blocked.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
+            self._full.discard(connection.fd)
 
     @property
     def buffered(self) -> int:
@@ -116,7 +125,7 @@ class Connections:
                 cause = connection.given_up(self.now, self._stall_timeout, self.timing.farewell)
                 if cause:
                     connection.abort(cause)
-            elif connection.wrote_at + self.timing.heartbeat <= self.now:
+            elif connection.silent_since(self.now - self.timing.heartbeat):
                 self._guard(connection, connection.beat)
 
     def _guard(self, connection: Connection, act: Callable[[], None]) -> None:
@@ -134,20 +143,21 @@ class Connection(asyncio.Protocol):
     Attributes:
         reader: what is pumped when the socket takes bytes again.
         blocked: whether it takes nothing for now.
-        wrote_at: when it last wrote, to the second.
+        wrote_at: when it last wrote, to the second; what its reader's channels wrote is asked for when it matters.
         fd: the socket's descriptor.
+        descriptor: the same, as long as channels may write to it directly; else -1.
     """
 
     __slots__ = (
         "_cause",
         "_connections",
-        "_direct",
         "_ending",
         "_on_lost",
         "_progress",
         "_rest",
         "_transport",
         "blocked",
+        "descriptor",
         "fd",
         "reader",
         "wrote_at",
@@ -166,7 +176,8 @@ class Connection(asyncio.Protocol):
         self._on_lost: list[Callable[[], None]] = []
         sock = transport.get_extra_info("socket")
         self.fd: int = sock.fileno()
-        self._direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
+        direct = transport.get_extra_info("sslcontext") is None and not transport.get_write_buffer_size()
+        self.descriptor = self.fd if direct else -1
         transport.set_write_buffer_limits(high=64 * 1024)
         watch_for_silence(sock, connections.patience)
         connections.open.add(self)
@@ -194,7 +205,7 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> bool:
         """Take bytes, always all of them; False when it is blocked after that."""
         self.wrote_at = self._connections.now
-        if not self._direct:
+        if self.descriptor < 0:
             self._transport.write(data)
             return not self.blocked
         if self._rest:
@@ -209,9 +220,20 @@ class Connection(asyncio.Protocol):
             return False
         if sent == len(data):
             return True
-        self._rest.append(memoryview(data)[sent:])
-        self._block()
+        self.keep(memoryview(data)[sent:])
         return False
+
+    def keep(self, rest: memoryview) -> None:
+        """Take what the socket did not, for when it does again."""
+        self._rest.append(rest)
+        self.blocked = True
+        self._connections.block(self)
+
+    def silent_since(self, then: float) -> bool:
+        """Whether nothing was written after a moment of the monotonic clock."""
+        if self.wrote_at <= then and self.reader is not None:
+            self.wrote_at = max(self.wrote_at, self.reader.fed_at)
+        return self.wrote_at <= then
 
     def finish(self, data: bytes, cause: str) -> None:
         """Write the last bytes; the connection ends when they are out and the client has heard it."""
@@ -328,7 +350,7 @@ class Connection(asyncio.Protocol):
         self._close_reader()
         self._ending = True
         self._rest.clear()
-        self._direct = False
+        self.descriptor = -1
         self._connections.forget(self)
         self._connections.meter.ended[self._cause] += 1
         for callback in self._on_lost:
@@ -337,10 +359,6 @@ class Connection(asyncio.Protocol):
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Have something done when it is gone."""
         self._on_lost.append(callback)
-
-    def _block(self) -> None:
-        self.blocked = True
-        self._connections.block(self)
 
     def _go_on(self) -> None:
         if self._ending:

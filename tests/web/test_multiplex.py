@@ -600,6 +600,7 @@ class Gone:
     """A socket whose client turns out to have gone at the first write."""
 
     blocked = closing = False
+    descriptor = -1
     reader: MultiplexReader | None = None
 
     def write(self, data: bytes) -> bool:
