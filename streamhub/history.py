@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: How many batches are kept, of about 64 KiB of lines each.
-KEPT_BATCHES: Final = 48
+#: How many batches are kept, of about 32 KiB of lines each.
+KEPT_BATCHES: Final = 96
 
 
 class History:

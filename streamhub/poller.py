@@ -26,7 +26,7 @@ _log = logging.getLogger("streamhub.poller")
 
 #: A fan-out that takes long is followed by a rest of this share of its time, of so many ticks at the most: what
 #: comes meanwhile goes out in one write, and a crowd of clients costs no more than they can take in.
-_REST_SHARE: Final = 0.75
+_REST_SHARE: Final = 0.5
 _REST_TICKS: Final = 2
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: History is read in pieces of this many bytes.
 PIECE_BYTES: Final = 256 * 1024
 #: A batch covers one cell of a grid of this many bytes, so that readers who started apart come to share batches,
-#: and a client that stops taking bytes pins no more memory than that.
-BATCH_BYTES: Final = 64 * 1024
+#: and a client that stops taking bytes pins no more memory than that. Small enough to be in a cache of the processor
+#: still when the client reads it, large enough to make a system call worth its while.
+BATCH_BYTES: Final = 32 * 1024
 _BLOCK: Final = 4096
 
 

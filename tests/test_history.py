@@ -94,16 +94,17 @@ async def test_those_who_want_the_same_wait_for_one_read(tmp_path: Path) -> None
 
 async def test_it_keeps_so_much_and_no_more(tmp_path: Path) -> None:
     """Batches are forgotten, the longest unused first, and read again when somebody wants them."""
-    with past(tmp_path, (padded(BATCH_BYTES - 1) + b"\n") * 12, kept=6) as it:
+    kept = PIECE_BYTES // BATCH_BYTES + 2  # one read brings all but two of them
+    with past(tmp_path, (padded(BATCH_BYTES - 1) + b"\n") * (2 * kept), kept=kept) as it:
         look = it.look()
         await it.read(look)
         at_hand = [start for start in range(0, look.tail, BATCH_BYTES) if it.history.get("s", look, start)]
-        assert at_hand == [i * BATCH_BYTES for i in range(6, 12)]
-        it.history.get("s", look, 6 * BATCH_BYTES)
+        assert at_hand == [i * BATCH_BYTES for i in range(kept, 2 * kept)]
+        it.history.get("s", look, kept * BATCH_BYTES)
         await it.history.fetch("s", look, 0)
-        assert it.history.get("s", look, 6 * BATCH_BYTES) is not None
-        assert it.history.get("s", look, 7 * BATCH_BYTES) is None
-        assert lines_of(await it.read(look)) == [padded(BATCH_BYTES - 1)] * 12
+        assert it.history.get("s", look, kept * BATCH_BYTES) is not None
+        assert it.history.get("s", look, (kept + 1) * BATCH_BYTES) is None
+        assert lines_of(await it.read(look)) == [padded(BATCH_BYTES - 1)] * (2 * kept)
 
 
 async def test_what_was_kept_stays_right_when_the_stream_grows(tmp_path: Path) -> None:
