@@ -32,11 +32,16 @@ _AGE_FRACTION: Final = 1 / 16
 _CROWD: Final = 64
 _MOST_EAGER: Final = 16.0
 #: The cold ones are spread over this many slots per ceiling.
-_SLOTS: Final = 10
+_SLOTS: Final = 4
 #: Whether the folder's time says that names came or went is asked this often, in seconds.
 _HINT: Final = 0.25
-#: Without that hint, names are read this often: clocks may stand still.
+#: Without that hint, names are read this often: clocks may stand still. In a large folder they are read less often,
+#: five hundred of them a second.
 _BLIND_SCAN: Final = 5.0
+_BLIND_NAMES: Final = 500.0
+_LONGEST_BLIND: Final = 30.0
+#: A change so soon after another, in seconds, may leave the folder's time as it was: clocks of files tick.
+_CLOCK_TICK: Final = 0.02
 
 
 class Tailer:
@@ -144,14 +149,16 @@ class Tailer:
     def scan(self) -> list[tuple[Tail, Change]]:
         """Read the folder's names if it is time to; what happened to streams whose file was replaced, came or went."""
         now = self._clock()
-        if now < self.next_scan:
+        if now + self._floor / 2 < self.next_scan:  # as in poll_due()
             return []
         self._scanned_at = now
         changed = self.folder.changed_ns()
-        if changed == self._folder_changed and now < self._read_names_at + _BLIND_SCAN:
+        blind = min(max(_BLIND_SCAN, len(self.names) / _BLIND_NAMES), _LONGEST_BLIND)
+        if changed == self._folder_changed and now < self._read_names_at + blind:
             return []
+        settled = abs(time.time() - changed / 1e9) > _CLOCK_TICK
         self.names = self.folder.scan()
-        self._read_names_at, self._folder_changed = now, changed
+        self._read_names_at, self._folder_changed = now, changed if settled else -1
         changes: list[tuple[Tail, Change]] = []
         for stream, tail in self.tails.items():
             inode = None if tail.look is None else tail.look.identity[1]
