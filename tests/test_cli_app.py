@@ -86,6 +86,15 @@ def test_missing_packages(package: str, arguments: list[str]) -> None:
     assert ended.stderr.endswith("pip install '.[server]'\n")
 
 
+def test_help_without_the_server_s_packages() -> None:
+    """Who installed the relay alone can read what commands there are, and which of them need more."""
+    ended = python(f"import sys; sys.modules['aiohttp'] = None; {MAIN}", "--help")
+    assert ended.returncode == 0, ended.stderr
+    (serve,) = [line for line in ended.stdout.splitlines() if line.split()[:1] == ["serve"]]
+    assert serve.endswith("(Not installed: it needs aiohttp.)")
+    assert python(f"import sys; sys.modules['aiohttp'] = None; {MAIN}", "serve", "--help").returncode == 1
+
+
 def test_tail_of_a_folder_is_light(tmp_path: Path) -> None:
     """Following a file loads neither a web framework, nor an event loop, nor an HTTP client."""
     with Stream(tmp_path) as stream:

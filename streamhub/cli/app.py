@@ -34,7 +34,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"streamhub.cli.{cmd_name}"), cmd_name)
+        try:
+            command = getattr(importlib.import_module(f"streamhub.cli.{cmd_name}"), cmd_name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("streamhub"):
+                raise
+            return _lacking(cmd_name, error)
         assert isinstance(command, click.Command)
         return command
 
@@ -57,6 +62,21 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise OutputClosedError from None
+
+
+def _lacking(name: str, error: ModuleNotFoundError) -> click.Command:
+    """What stands for a command whose packages are not installed: help names it, and to run it says what is missing."""
+
+    def fail() -> None:
+        raise error
+
+    return click.Command(
+        name,
+        callback=fail,
+        short_help=f"(Not installed: it needs {error.name}.)",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
 
 
 @click.group(
