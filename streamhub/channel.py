@@ -5,7 +5,8 @@ all of a form. **A cursor gets a batch only if it stands exactly at the batch's 
 file**: history and live without a gap, resuming, and slow readers that lose nothing are that one rule. There is
 no queue per client, and so no policy for when it overflows.
 
-A reader writes into a *sink*, whatever that is: nothing here knows a web framework or a socket.
+A reader writes into a *sink*, whatever that is. Nothing here knows a web framework, and of a socket only its
+descriptor: for those who keep up, a batch goes straight there.
 """
 
 from __future__ import annotations
@@ -349,16 +350,12 @@ class Channel:
         others: list[tuple[Cursor, int | None]] = []
         for cursor in group:
             descriptor = cursor.descriptor
-            if descriptor < 0 or descriptor in full:
-                others.append((cursor, None))
-                continue
             try:
-                written = write(descriptor, blob)
-            except OSError:
-                others.append((cursor, None))
-            else:
-                if written != size:
-                    others.append((cursor, written))
+                written = None if descriptor < 0 or descriptor in full else write(descriptor, blob)
+            except Exception:  # noqa: BLE001 - whatever it is, its sink meets with it again, and knows what to do
+                written = None
+            if written != size:
+                others.append((cursor, written))
         for cursor, taken in others:
             given -= not self._hand_to(cursor, blob, batch, taken)
         self.meter.sent(transport, size * given, events * given)

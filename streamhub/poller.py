@@ -73,9 +73,12 @@ class Poller:
 
         The tailer finds nothing twice: a look that was lost with the client it was made for were a gap for the others.
         """
+        return asyncio.shield(self._look(poll, *args))
+
+    def _look(self, poll: Callable[..., Changes], *args: Tail) -> asyncio.Future[Changes]:
         future = self.run(poll, *args)
         future.add_done_callback(self._looked)
-        return asyncio.shield(future)
+        return future
 
     def watch_names(self, tell: Callable[[Names], None]) -> None:
         """Have the ids in the folder told, now and whenever one comes."""
@@ -109,7 +112,7 @@ class Poller:
     def _tick(self) -> None:
         self._timer = None
         self._ticking = True
-        self.look(self._poll_due).add_done_callback(self._ticked)
+        self._look(self._poll_due).add_done_callback(self._ticked)
 
     def _ticked(self, _poll: asyncio.Future[Changes]) -> None:
         self._ticking = False

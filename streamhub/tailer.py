@@ -2,8 +2,8 @@
 
 A stream is looked at again after a sixteenth of the time that it has been quiet, no sooner than the floor and
 no later than the ceiling: one that just moved at every tick, one that sleeps once a second. Those that reached
-the ceiling are spread over slots, a slot a tick, so that ten thousand of them cost a few thousand cheap calls
-and no burst.
+the ceiling are spread over a few slots, each of which has its time: ten thousand of them cost ten thousand cheap
+calls a second, in a few portions.
 
 Everything here blocks and belongs to one thread.
 """

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 from streamhub.folder import Folder
@@ -34,3 +35,29 @@ async def test_a_look_is_due_at_the_next_tick(tmp_path: Path, monkeypatch: pytes
     monkeypatch.undo()
     await poller.close()
     assert [round(when / FLOOR) for when in ticks] == [round(tick / FLOOR) + 1]
+
+
+async def test_a_look_that_fails_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw in a look is logged, and by nobody else: the next look comes all the same."""
+    tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=FLOOR, ceiling=1.0)
+    looked = asyncio.Event()
+    outcomes = iter([RuntimeError("nobody foresaw this")])
+
+    def poll_due() -> list[Any]:
+        for error in outcomes:
+            raise error
+        tailer.next_due = None
+        return []
+
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    tailer.poll_due = poll_due  # type: ignore[method-assign]
+    tailer.next_due = 0.0
+    poller = Poller(tailer, floor=FLOOR, tell=lambda _changes: looked.set(), rest=lambda: None)
+    poller.schedule()
+    await asyncio.wait_for(looked.wait(), 30)
+    await poller.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert [record.message for record in caplog.records] == ["polling failed, will try again"]
+    assert not complaints

@@ -225,6 +225,7 @@ class Connection(asyncio.Protocol):
 
     def keep(self, rest: memoryview) -> None:
         """Take what the socket did not, for when it does again."""
+        self.wrote_at = self._connections.now
         self._rest.append(rest)
         self.blocked = True
         self._connections.block(self)
@@ -312,6 +313,7 @@ class Connection(asyncio.Protocol):
             return
         self._connections.unblock(self)
         self.blocked = False
+        self.wrote_at = self._connections.now
         self._progress = (0, 0.0)
         self._go_on()
 

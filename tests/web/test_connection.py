@@ -3,20 +3,32 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from aiohttp.web_protocol import RequestHandler
 
+from streamhub.batch import Batch
+from streamhub.channel import Channel, Place
+from streamhub.folder import Folder
+from streamhub.history import History
+from streamhub.meter import Meter
+from streamhub.stream import Look
+from streamhub.web.connection import Connections
+from streamhub.web.sse import EventStream
+from streamhub.web.timing import Timing
 from streamhub.wire import pong_frame
 from tests.naive import padded
 from tests.raw import CLOSE, HANDSHAKE, PING, PONG, TEXT, Frame, Raw, websocket
 from tests.servers import Stream, until
+from tests.sinks import Told, newlined
 from tests.web.inside import QUICK, SILENT, Inside, inside
 
 MIB = 1024 * 1024
@@ -233,7 +245,9 @@ async def test_what_nobody_foresaw_ends_one_connection(
         await raw.more()
         await other.frame()
         (connection,) = [one for one in it.connections.open if one._transport.get_extra_info("peername") == raw.name]
-        connection.fd = "no number"  # type: ignore[assignment] # as good as any other fault
+        assert connection.reader is not None
+        # As good as any other fault, on both ways to the socket.
+        connection.reader.cursors[0].descriptor = connection.fd = "no number"  # type: ignore[assignment]
         lines = [stream.line(1), stream.line(2)]
         assert [(await other.frame()).payload for _ in lines] == lines
         assert await raw.cut()
@@ -406,6 +420,113 @@ async def test_a_close_that_crosses_the_end_loses_nothing(tmp_path: Path) -> Non
                 frames = await raw.frames()
                 assert {frame.payload for frame in frames[:-1]} == {padded(999)}
                 assert frames[-1].code == 1008
+
+
+# --- what channels write past it ------------------------------------------------------------------------------
+
+
+@dataclass
+class Direct:
+    """A connection over a pair of sockets, to which channels write that a test has grow."""
+
+    connections: Connections
+    connection: EventStream
+    far: socket.socket
+    full: set[int]
+    channels: list[Channel] = field(default_factory=list)
+
+    def grow(self, number: int, line: bytes) -> None:
+        """A line comes to a stream."""
+        channel = self.channels[number]
+        assert channel.look is not None
+        start, end = channel.look.tail, channel.look.tail + len(line) + 1
+        channel.grew(replace(channel.look, tail=end), [Batch(channel.stream, "0123abcd", start, end, [line])])
+
+    def taken(self, size: int = 1 << 20) -> bytes:
+        """What the client can read just now."""
+        with suppress(BlockingIOError):
+            return self.far.recv(size)
+        return b""
+
+
+class BeatingStream(EventStream):
+    """Counts its signs of life."""
+
+    beats: int
+    __slots__ = ("beats",)
+
+    def beat(self) -> None:
+        """Count, and say it."""
+        self.beats += 1
+        super().beat()
+
+
+@asynccontextmanager
+async def direct(directory: Path, streams: int, timing: Timing = SILENT) -> AsyncIterator[Direct]:
+    """A client that follows so many streams, and stands at their tails."""
+    full: set[int] = set()
+    connections = Connections(full, Meter(), timing, stall_timeout=30)
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    connection = BeatingStream(connections, transport)
+    connection.beats = 0
+    transport.set_protocol(connection)
+    it = Direct(connections, connection, far, full)
+    reader = Told(History(Folder(str(directory)), ThreadPoolExecutor(1), max_line=MIB), connection)  # type: ignore[arg-type]
+    for number in range(streams):
+        channel = Channel(f"s{number}", full=full)
+        channel.look = Look((1, 1), "0123abcd", 100, closed=False)
+        it.channels.append(channel)
+        reader.follow(Place(channel, 100), newlined)
+    reader.pump()
+    try:
+        yield it
+    finally:
+        connections.close()
+        far.close()
+        await asyncio.sleep(0.01)  # for asyncio to close the other end
+
+
+async def test_one_stream_s_lines_never_stand_within_another_s(tmp_path: Path) -> None:
+    """While a part of one stream's batch is still to be written, no other stream's is, though there is room again."""
+    async with direct(tmp_path, 2) as it:
+        it.grow(0, b"a" * MIB)
+        assert it.full == {it.connection.fd}
+        data = it.taken()  # room, before the rest was written
+        it.grow(1, b"b")
+        while not data.endswith(b"\n"):
+            data += it.taken()
+            await asyncio.sleep(0)
+        assert data == b"a" * MIB + b"\n"
+        await until(lambda: not it.full)
+        assert not it.connection.blocked
+
+
+async def test_a_connection_that_is_gone_is_full_no_more(tmp_path: Path) -> None:
+    """Its descriptor may be somebody else's soon."""
+    async with direct(tmp_path, 1) as it:
+        it.grow(0, b"a" * MIB)
+        assert it.full == {it.connection.fd}
+        it.far.close()
+        await until(lambda: not it.connections.open)
+        assert not it.full
+
+
+@pytest.mark.slow
+async def test_a_socket_that_fills_up_again_and_again_is_busy(tmp_path: Path) -> None:
+    """A client that is given more than its socket takes at once, all the time, needs no other sign of life."""
+    async with direct(tmp_path, 1, replace(SILENT, heartbeat=0.5)) as it:
+        assert isinstance(it.connection, BeatingStream)
+        for _ in range(20):
+            it.grow(0, b"a" * MIB)
+            data = b""
+            while not data.endswith(b"\n"):
+                data += it.taken()
+                await asyncio.sleep(0.001)
+            await until(lambda: not it.full)
+            await asyncio.sleep(0.08)
+        assert it.connection.beats == 0
 
 
 # --- signs of life --------------------------------------------------------------------------------------------

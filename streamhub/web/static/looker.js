@@ -18,7 +18,8 @@ export class Looker {
 
   /**
    * @param find gives the entry of an id, as the server lists it, with what was told of it
-   * @param told called with an id and what was found: `{row, looked}` or `{summary, summed, counted}`
+   * @param told called with an id and what was found: `{row, looked}`, `{summary, summed, counted}`, or
+   *   `{looked, summed}` for one that is gone
    */
   constructor(client, { find, told }) {
     this.#client = client;
