@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: One look takes in at most this many bytes; what is left is taken at the next.
 LOOK_BYTES: Final = 4 * PIECE_BYTES
 _UNSEEN: Final = -1
+#: So many bytes of a torn end are looked into.
+_GLANCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Tail:
         modified: when the file says that it was last written, in seconds since 1970: a hint, no more.
         fd: the file's descriptor; -1 while there is none.
         size: the file's size as of the last look, or less than any while there is more to read.
+        torn: whether bytes followed the last newline then. They may go again, and as many come that are lines.
         active: when it last changed, on the monotonic clock, in seconds.
         audience: those who read it; only how many there are is asked.
         due: when it is to be looked at next, on the same clock.
@@ -78,6 +81,7 @@ class Tail:
         "modified",
         "size",
         "stream",
+        "torn",
     )
 
     def __init__(self, folder: Folder, stream: str, max_line: int, *, keep_open: bool) -> None:
@@ -86,6 +90,7 @@ class Tail:
         self.modified = 0.0
         self.fd = -1
         self.size = 0
+        self.torn = False
         self.active = 0.0
         self.audience: Sized = ()
         self.due = 0.0
@@ -121,7 +126,9 @@ class Tail:
         """
         if self._file is not None:  # the hot path: one system call for a stream that stands still
             size = self._file.size()
-            return None if size == self.size else self._moved(self._file, size)
+            if size == self.size and not (self.torn and self._rewritten(self._file, size)):
+                return None
+            return self._moved(self._file, size)
         if self.look is not None:
             return self._poll_by_name(self.look)
         look = self._open()
@@ -162,6 +169,7 @@ class Tail:
         self.fd = file.fd
         self.modified = os.fstat(file.fd).st_mtime
         self.size = self._scanned = self.look.tail
+        self.torn = False
         if not self._keep_open:
             self.close()
         return self.look
@@ -176,11 +184,14 @@ class Tail:
         status = self._folder.status(self.stream)
         if status is None or (status.st_dev, status.st_ino) != look.identity:
             return self._reopen()
-        if status.st_size == self.size:
+        if status.st_size == self.size and not self.torn:
             return None
         try:
             with StreamFile.open(self._folder, self.stream, self._max_line) as file:
-                return self._moved(file, file.size()) if file.identity() == look.identity else self._reopen()
+                if file.identity() != look.identity:
+                    return self._reopen()
+                size = file.size()
+                return self._moved(file, size) if size != self.size or self._rewritten(file, size) else None
         except StreamNotFoundError:
             return self._reopen()
 
@@ -195,12 +206,22 @@ class Tail:
             batches = None
         if batches is None:
             return self._reopen()
+        self.torn = self.size > (batches[-1].end if batches else look.tail)
         if not batches:
             return None
         self.modified = os.fstat(file.fd).st_mtime
         closed = next((is_final(batch.lines[-1]) for batch in reversed(batches) if batch.lines), look.closed)
         self.look = Look(look.identity, batches[0].generation, batches[-1].end, closed)
         return Grew(self.look, batches)
+
+    def _rewritten(self, file: StreamFile, size: int) -> bool:
+        """Whether there is a newline in what was torn, or in the end of it when long; then all is searched anew."""
+        assert self.look is not None
+        glance = min(size - self.look.tail, _GLANCE)
+        found = b"\n" in os.pread(file.fd, glance, size - glance)
+        if found:
+            self._scanned = self.look.tail
+        return found
 
     def _read_new(self, file: StreamFile, look: Look, size: int) -> list[Batch] | None:
         """The new whole lines; none when there is but a torn one; None when this is not the file of before."""

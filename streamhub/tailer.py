@@ -173,7 +173,7 @@ class Tailer:
         """The hot loop of ten thousand quiet streams: one system call each, and nothing else."""
         seek, end = os.lseek, os.SEEK_END
         self.polls += len(slot)
-        for tail in [tail for tail in slot if tail.fd < 0 or seek(tail.fd, 0, end) != tail.size]:
+        for tail in [tail for tail in slot if tail.fd < 0 or tail.torn or seek(tail.fd, 0, end) != tail.size]:
             self._poll(tail, now, changes)
 
     def _verify(self, tail: Tail, now: float, changes: list[tuple[Tail, Change]]) -> None:

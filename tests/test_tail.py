@@ -218,13 +218,27 @@ def test_what_is_cut_off_a_torn_line_may_be_written_anew(tmp_path: Path) -> None
         assert it.look.tail == 3 + len(line) + 1
 
 
-def test_a_quiet_stream_costs_one_call(tmp_path: Path) -> None:
-    """A look at a stream that stands still reads nothing."""
-    with watched(tmp_path, b"{}\n{") as it:
+@pytest.mark.parametrize("line", [b"{}\n", b"{}\n{", b"\n\n{", b"y" * (LOOK_BYTES + 10) + b"\n"], ids=len)
+def test_a_torn_end_may_give_way_to_lines_of_its_length(tmp_path: Path, line: bytes, keep_open: bool) -> None:
+    """Between two looks a torn end may go, and as many bytes come in its place: the lines in them are told."""
+    with watched(tmp_path, b"{}\n", keep_open=keep_open) as it:
+        it.append(b"x" * len(line))
+        assert it.ask() == []
+        os.truncate(it.path, 3)
+        it.append(line)
+        assert kinds(it.ask()) == [Grew]
+        assert it.look.tail == 3 + line.rfind(b"\n") + 1
+        assert it.ask() == []
+
+
+@pytest.mark.parametrize(("end", "calls"), [(b"", 0), (b"{", 1)])
+def test_a_quiet_stream_costs_one_call(tmp_path: Path, end: bytes, calls: int) -> None:
+    """A look at a stream that stands still reads nothing; at a torn end, what is torn, if that is short."""
+    with watched(tmp_path, b"{}\n" + end) as it:
         it.ask()
         with counted_reads() as reads:
             assert it.tail.poll() is None
-        assert reads.calls == 0
+        assert reads.calls == calls
 
 
 # --- cutting, replacing, deleting ----------------------------------------------------------------------------

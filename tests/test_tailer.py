@@ -243,6 +243,18 @@ def test_a_thousand_sleeping_streams_are_spread(rig: Rig) -> None:
     assert sorted(rig.run(CEILING * 1.1)) == sorted((str(i), Grew) for i in range(1000))
 
 
+def test_a_torn_end_that_sleeps_is_looked_into(rig: Rig) -> None:
+    """Of those that sleep, one that ends in a torn line is told when a line of its length takes its place."""
+    rig.quiet("a")
+    rig.append("a", b"{x")
+    os.utime(rig.path("a"), (0, 0))
+    rig.tailer.watch("a")
+    rig.run(2)
+    os.truncate(rig.path("a"), 3)
+    rig.append("a", b"0\n")
+    assert rig.run(CEILING * 1.1) == [("a", Grew)]
+
+
 def test_a_backlog_is_due_at_once(rig: Rig) -> None:
     """What one look could not take in does not wait for the next tick."""
     rig.append("a")
