@@ -83,7 +83,8 @@ async def test_every_part_is_killed_in_turn(tmp_path: Path, nats_server: str) ->
         streams = [stack.enter_context(Stream(origin, f"s.{number}")) for number in range(3)]
         roamers = [Roamer(stream.id, [server.url for server in servers]) for stream in streams]
         reading = [asyncio.create_task(roamer.read()) for roamer in roamers]
-        writing = asyncio.create_task(_write(streams))
+        enough = asyncio.Event()
+        writing = asyncio.create_task(_write(streams, enough))
         parts: list[Broker | RelayProcess | ServerProcess] = [broker, pusher, *pullers, *servers]
         for part in parts * KILLS:
             await _until_all_grow(edges)
@@ -92,7 +93,8 @@ async def test_every_part_is_killed_in_turn(tmp_path: Path, nats_server: str) ->
             await until(lambda grown=grown: size_of(origin) > grown + 5_000)  # type: ignore[misc]
             await part.start()
         await _until_all_grow(edges)
-        writing.cancel()
+        enough.set()
+        await writing  # to the end of its line, or the final one would be a part of it
         for stream in streams:
             stream.final()
         for edge in edges:
@@ -106,9 +108,11 @@ async def test_every_part_is_killed_in_turn(tmp_path: Path, nats_server: str) ->
     assert "refused" not in "".join(relay.log for relay in pullers)
 
 
-async def _write(streams: list[Stream]) -> None:
-    """Lines for ever, about a thousand a second; some are torn for a while."""
+async def _write(streams: list[Stream], enough: asyncio.Event) -> None:
+    """Lines until it is enough, about a thousand a second; some are torn for a while."""
     for number in itertools.count():
+        if enough.is_set():
+            return
         for stream in streams:
             stream.line(number)
         if number % 10 == 0:
@@ -217,7 +221,8 @@ async def test_a_cluster_fails_over(origin: Path, edge: Path, tmp_path: Path, cl
         pushed = await stack.enter_async_context(pushing(origin, urls[0], servers=urls, replicas=3))
         await stack.enter_async_context(pulling(edge, urls[0], servers=urls))
         stream = stack.enter_context(Stream(origin))
-        writing = asyncio.create_task(_write([stream]))
+        enough = asyncio.Event()
+        writing = asyncio.create_task(_write([stream], enough))
         for _ in range(KILLS):
             await _until_all_grow([edge])
             await until(lambda: any(broker.leads("STREAMHUB") for broker in cluster))
@@ -225,8 +230,8 @@ async def test_a_cluster_fails_over(origin: Path, edge: Path, tmp_path: Path, cl
             await leader.stop()
             await _until_all_grow([edge])
             await leader.start()
-        writing.cancel()
-        stream.write(b"\n")
+        enough.set()
+        await writing
         await until_same(origin, edge)
         await until(lambda: not pushed.lags)
     for fresh in ("once", "more"):
