@@ -11,7 +11,7 @@ from streamhub.tokens import tokens_of
 from streamhub.web.access import add_common_headers, guard, preflight
 from streamhub.web.admission import Admission
 from streamhub.web.api.description import DESCRIPTION, Description, show_asyncapi, show_openapi
-from streamhub.web.connection import Connections
+from streamhub.web.connections import Connections
 from streamhub.web.dashboard import add_dashboard
 from streamhub.web.keys import ADMISSION, CONFIG, CONNECTIONS, HUB, LOBBY, REPEATS, TIMING, TOKENS
 from streamhub.web.lobby import Lobby

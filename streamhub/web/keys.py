@@ -8,7 +8,7 @@ from streamhub.config import Config
 from streamhub.hub import Hub
 from streamhub.tokens import Tokens
 from streamhub.web.admission import Admission
-from streamhub.web.connection import Connections
+from streamhub.web.connections import Connections
 from streamhub.web.lobby import Lobby
 from streamhub.web.repeats import Repeats
 from streamhub.web.timing import Timing

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from streamhub.web.access import common_headers
-from streamhub.web.connection import Connection, take_over
+from streamhub.web.connection import Connection
 from streamhub.web.credentials import grant_of
 from streamhub.web.keys import ADMISSION, CONNECTIONS, HUB
 from streamhub.web.logs import log_end
+from streamhub.web.takeover import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

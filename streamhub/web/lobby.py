@@ -1,6 +1,6 @@
 """The connections that ask: aiohttp holds them from their first byte on, until they go live or end.
 
-Live connections are looked after by :class:`~streamhub.web.connection.Connections`. Of these here aiohttp closes the
+Live connections are looked after by :class:`~streamhub.web.connections.Connections`. Of these here aiohttp closes the
 idle ones after a while, and waits for the others for ever: for a client to take its answer.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from streamhub.config import Config
     from streamhub.meter import Meter
-    from streamhub.web.connection import Connections
+    from streamhub.web.connections import Connections
     from streamhub.web.timing import Timing
 
 #: Connections that are between two questions, or before the first, at most; of few descriptors a part. Not too few:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from streamhub.hub import Hub
-    from streamhub.web.connection import Connections
+    from streamhub.web.connections import Connections
 
 _M = TypeVar("_M", Total, Histogram)
 _Mode = Literal["livesum", "livemax"]

@@ -16,9 +16,9 @@ from streamhub.inbound import NORMAL
 from streamhub.reader import Reader
 from streamhub.seek import Start, parse_start
 from streamhub.stream_id import check_stream_id
-from streamhub.web.connection import taken_over
 from streamhub.web.keys import CONFIG, HUB
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.takeover import taken_over
 from streamhub.web.view import view_of
 from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgrade
 from streamhub.wire import close_frame, events_message, events_messages, json_message

@@ -13,11 +13,12 @@ from aiohttp import web
 
 from streamhub.reader import Reader
 from streamhub.seek import parse_start
-from streamhub.web.connection import Connection, taken_over
+from streamhub.web.connection import Connection
 from streamhub.web.cursor import next_cursor
 from streamhub.web.keys import CONNECTIONS, HUB, TIMING
 from streamhub.web.live import go_live
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.takeover import taken_over
 from streamhub.web.view import view_of
 from streamhub.wire import compact, durable_events, sse_comment, sse_event, sse_lines
 

@@ -12,12 +12,13 @@ from aiohttp import HttpVersion11
 from streamhub.deflate import Deflated, negotiate
 from streamhub.inbound import NO_STATUS, NORMAL, PROTOCOL_ERROR, Breach, Closed, Data, Inbound, Ping
 from streamhub.reader import Reader
-from streamhub.web.connection import Connection, taken_over
+from streamhub.web.connection import Connection
 from streamhub.web.credentials import SUBPROTOCOL, offered_subprotocols
 from streamhub.web.keys import CONFIG, CONNECTIONS, HUB
 from streamhub.web.live import go_live
 from streamhub.web.problems import problem
 from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.takeover import taken_over
 from streamhub.web.view import view_of
 from streamhub.wire import PING_FRAME, close_frame, line_messages, pong_frame, text_frames
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from streamhub.channel import Cursor
     from streamhub.offset import Offset
     from streamhub.stream import Look
-    from streamhub.web.connection import Connections
+    from streamhub.web.connections import Connections
 
 _S = TypeVar("_S", bound="WebSocket")
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from streamhub.config import Config
 from streamhub.hub import Hub
 from streamhub.web.app import drain, make_app
-from streamhub.web.connection import Connections
+from streamhub.web.connections import Connections
 from streamhub.web.keys import CONNECTIONS, HUB
 from streamhub.web.timing import Timing
 
