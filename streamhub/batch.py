@@ -136,6 +136,17 @@ def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: 
     return _sorted_out(stream, generation, start, end, lines, max_line)
 
 
+def join(batches: Sequence[Batch]) -> Batch:
+    """Batches that follow each other, as one; itself when it is one."""
+    first, last = batches[0], batches[-1]
+    if first is last:
+        return first
+    lines = [line for batch in batches for line in batch.lines]
+    ends = [end for batch in batches for end in batch.ends]
+    malformed = sum(batch.malformed for batch in batches)
+    return Batch(first.stream, first.generation, first.start, last.end, lines, ends, malformed)
+
+
 def stand_in(generation: str, start: int, size: int, reason: str) -> bytes:
     """What readers get in the place of a line of ``size`` bytes at ``start`` that is no event."""
     return b'{"event_type":"malformed","payload":{"offset":"%s","bytes":%d,"reason":"%s"}}' % (

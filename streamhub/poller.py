@@ -80,6 +80,12 @@ class Poller:
         future.add_done_callback(self._looked)
         return future
 
+    def glance(self, tail: Tail, then: Callable[[], None]) -> None:
+        """Look at a stream's file between its ticks; go on when what was found has been told, unless closed by then."""
+        if self._closed:
+            return
+        self._look(self._tailer.glance, tail).add_done_callback(lambda _poll: self._glanced(then))
+
     def watch_names(self, tell: Callable[[Names], None]) -> None:
         """Have the ids in the folder told, now and whenever one comes."""
         self._name_watchers.add(tell)
@@ -97,7 +103,7 @@ class Poller:
         due = math.inf if self._tailer.next_due is None else self._tailer.next_due
         if self._name_watchers:
             due = min(due, self._tailer.next_scan)
-        if self._timer is not None and self._timer_at <= due < math.inf:
+        if self._timer is not None and self._timer_at == due:
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -127,6 +133,11 @@ class Poller:
                     _log.exception("telling the names in the folder failed")
         self._rest()
         self.schedule()
+
+    def _glanced(self, then: Callable[[], None]) -> None:
+        if not self._closed:
+            self.schedule()
+            then()
 
     def _poll_due(self) -> Changes:
         changes = self._tailer.poll_due()

@@ -6,14 +6,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from streamhub.channel import Cursor
+from streamhub.cursor import Cursor
 from streamhub.errors import StreamNotFoundError, StreamReplacedError
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.offset import parse_offset
 
 if TYPE_CHECKING:
     from streamhub.batch import Batch, Encoder
-    from streamhub.channel import Place, Sink
+    from streamhub.channel import Place
+    from streamhub.cursor import Sink
     from streamhub.history import History
     from streamhub.offset import Offset
     from streamhub.stream import Look

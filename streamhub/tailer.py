@@ -124,6 +124,16 @@ class Tailer:
         self.seconds += self._clock() - now
         return changes
 
+    def glance(self, tail: Tail) -> list[tuple[Tail, Change]]:
+        """Look at one stream's file now, in the place of its next look unless that is far."""
+        changes: list[tuple[Tail, Change]] = []
+        now = self._clock()
+        if not self._poll(tail, now, changes) and tail in self._hot:
+            tail.due = max(tail.due, now + self._floor)
+        self._plan()
+        self.seconds += self._clock() - now
+        return changes
+
     def poll_due(self) -> list[tuple[Tail, Change]]:
         """Look at all streams that are due; what happened to which, in order."""
         now = self._clock()

@@ -10,7 +10,7 @@ from streamhub.reader import Reader
 
 if TYPE_CHECKING:
     from streamhub.batch import Batch
-    from streamhub.channel import Cursor
+    from streamhub.cursor import Cursor
     from streamhub.history import History
     from streamhub.offset import Offset
     from streamhub.stream import Look

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streamhub.batch import Batch
-from streamhub.channel import Channel, Cursor, Place
+from streamhub.channel import Channel, Place
+from streamhub.cursor import Cursor
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.folder import Folder
 from streamhub.history import History
 from streamhub.offset import ZERO, Offset
-from streamhub.stream import Look
+from streamhub.stream import BATCH_BYTES, Look
 from streamhub.wire import sse_lines, text_frames
+from tests.servers import until
 from tests.sinks import Sink, SocketSink, Told, newlined
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamhub.batch import Encoder
 
 GENERATION = "0123abcd"
@@ -148,11 +152,12 @@ def test_a_reader_that_breaks_when_it_is_told_keeps_nothing_from_the_others(grow
 
 
 def test_batches_come_in_order_and_once(growing: Growing) -> None:
-    """Several batches of one look, and of several, make the stream."""
+    """Several batches of one look, and of several, make the stream; the small ones of a look are one write."""
     sink = Sink()
     growing.join(sink)
-    data = growing.grow(b"a", b"b", b"c", batches=3) + growing.grow(b"d")
+    data = growing.grow(b"a", b"b" * BATCH_BYTES, b"c", batches=3) + growing.grow(b"d", b"e", batches=2)
     assert sink.taken == data
+    assert sink.blobs[-1] == b"d\ne\n"
     assert len(sink.blobs) == 4
 
 
@@ -165,7 +170,7 @@ def test_only_the_last_batch_of_a_look_reaches_the_tail(growing: Growing) -> Non
         return newlined(batch, at_tail)
 
     growing.join(Sink(), encode)
-    growing.grow(b"a", b"b", batches=2)
+    growing.grow(b"a", b"b" * BATCH_BYTES, batches=2)
     growing.grow(b"c")
     assert seen == [False, True, True]
 
@@ -265,11 +270,10 @@ def test_a_sink_that_fills_up_falls_behind_after_the_batch(growing: Growing) -> 
     """What was written counts as delivered: the reader goes on after it, when its sink takes bytes again."""
     sink = Sink(full=[True])
     reader, cursor = growing.join(sink)
-    data = growing.grow(b"a", b"b", batches=2)
+    growing.grow(b"a", b"b" * BATCH_BYTES, batches=2)
     assert sink.taken == b"a\n"
     assert cursor.next == Offset(GENERATION, 102)
     assert reader.behind == [cursor]
-    assert data == b"a\nb\n"
 
 
 def test_a_sink_that_is_full_stays_where_it_was(growing: Growing) -> None:
@@ -451,7 +455,91 @@ def test_nothing_is_left_of_those_who_leave(growing: Growing) -> None:
         reader.close()
     growing.grow(b"a")
     assert not growing.channel.watched
-    assert not growing.channel._at_tail
+    assert not growing.channel._crowd.lanes
+
+
+# --- a crowd that rests ---------------------------------------------------------------------------------------
+
+
+class Crowded(Growing):
+    """Three who rest for half a minute after they were served; looks at the file are noted, and end when told to."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch, rest: float = 10.0) -> None:
+        super().__init__(directory)
+        monkeypatch.setattr("streamhub.crowd._LANE", 1)
+        monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 60.0)
+        self.glances: list[Callable[[], None]] = []
+        self.channel = Channel(
+            "s", full=self.full, rest_per_head=rest, glance=lambda _, then: self.glances.append(then)
+        )
+        self.channel.look = look(100)
+        self.sinks = [Sink() for _ in range(3)]
+        self.readers = [self.join(sink)[0] for sink in self.sinks]
+
+    @property
+    def taken(self) -> set[bytes]:
+        """What each has."""
+        return {sink.taken for sink in self.sinks}
+
+
+async def test_who_has_rested_is_served_after_another_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is looked at once more when a lane has rested, and what is found goes out with what it missed."""
+    crowded = Crowded(tmp_path, monkeypatch, rest=0.01)
+    data = crowded.grow(b"a") + crowded.grow(b"b")
+    assert crowded.taken == {b"a\n"}
+    await until(lambda: bool(crowded.glances))
+    data += crowded.grow(b"c")
+    assert len(crowded.glances) == 1
+    crowded.glances.pop()()
+    while crowded.taken != {data}:
+        await asyncio.sleep(0.001)
+        for then in crowded.glances:
+            then()
+        crowded.glances.clear()
+    assert {tuple(sink.blobs) for sink in crowded.sinks} == {(b"a\n", b"b\nc\n")}
+
+
+async def test_a_look_that_takes_for_ever_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs is waited for but a moment: what was read before it hung is handed out."""
+    crowded = Crowded(tmp_path, monkeypatch, rest=0.01)
+    data = crowded.grow(b"a") + crowded.grow(b"b")
+    await until(lambda: crowded.taken == {data})
+    assert len(crowded.glances) == 1
+    crowded.glances.pop()()
+    assert crowded.taken == {data}
+
+
+async def test_the_end_waits_for_nobody_s_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a stream is closed, all have all of it, and are told."""
+    crowded = Crowded(tmp_path, monkeypatch)
+    data = crowded.grow(b"a") + crowded.grow(b"b") + crowded.grow(b"c", closed=True)
+    assert crowded.taken == {data}
+    assert [reader.told for reader in crowded.readers] == [[("ended", crowded.channel.look)]] * 3
+    crowded.channel.close()
+
+
+@pytest.mark.parametrize("new", [look(5, generation="ffffffff"), None])
+async def test_a_file_that_goes_takes_nothing_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: Look | None
+) -> None:
+    """What was seen of a file before it was replaced or deleted is handed out before that is told."""
+    crowded = Crowded(tmp_path, monkeypatch)
+    data = crowded.grow(b"a") + crowded.grow(b"b")
+    crowded.channel.replaced(new)
+    assert crowded.taken == {data}
+    assert [reader.told for reader in crowded.readers] == [[("reset", new and new.earliest)]] * 3
+    crowded.channel.close()
+
+
+async def test_a_channel_that_was_closed_hands_out_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No timer is left behind."""
+    crowded = Crowded(tmp_path, monkeypatch, rest=0.001)
+    crowded.grow(b"a")
+    crowded.grow(b"b")
+    crowded.channel.close()
+    await asyncio.sleep(0.05)
+    assert crowded.taken == {b"a\n"}
+    assert not crowded.glances
 
 
 # --- where a reader stands ------------------------------------------------------------------------------------

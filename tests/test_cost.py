@@ -29,7 +29,7 @@ from tests.servers import Server, Stream, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streamhub.channel import Cursor
+    from streamhub.cursor import Cursor
     from streamhub.stream import Look
 
 CLIENTS = 50

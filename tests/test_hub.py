@@ -379,6 +379,43 @@ async def test_a_crowd_looks_at_the_file_once(tmp_path: Path) -> None:
         assert hub.tailer.polls - polls <= 10
 
 
+async def test_a_crowd_that_has_rested_gets_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came while it rested goes out in one write, and with it what nobody has looked for yet."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 1)
+    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 10.0)
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+        async with hub_of(tmp_path, floor=30.0, ceiling=60.0) as hub:  # so that no look is the clock's
+            place = await hub.start("s", FROM_BEGINNING, wait=False)
+            sinks = [follow(hub, place)[1] for _ in range(3)]
+            await until(lambda: all(sink.taken == stream.path.read_bytes() for sink in sinks))
+            for number in range(2):
+                stream.line(number)
+                await hub.poll(place.channel)
+            late = [sink for sink in sinks if sink.taken != stream.path.read_bytes()]
+            stream.line(3)
+            await until(lambda: all(sink.taken == stream.path.read_bytes() for sink in sinks))
+            assert len(late) == 3
+            assert {len(sink.blobs) for sink in sinks} == {3}
+
+
+async def test_a_hub_that_closes_while_a_crowd_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked at, or handed out, after the end."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 1)
+    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 2.0)
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+        async with hub_of(tmp_path) as hub:
+            place = await hub.start("s", NOW, wait=False)
+            sinks = [follow(hub, place)[1] for _ in range(3)]
+            for number in range(2):
+                stream.line(number)
+                await hub.poll(place.channel)
+        taken = [sink.taken for sink in sinks]
+        await asyncio.sleep(0.1)
+        assert [sink.taken for sink in sinks] == taken
+
+
 # --- what a host remembers -------------------------------------------------------------------------------------
 
 

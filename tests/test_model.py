@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -69,6 +70,7 @@ class Streams(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = contextlib.AsyncExitStack()
         self.folder = Path(self.stack_enter(tempfile.TemporaryDirectory()))
+        self.stack_enter(patch("streamhub.hub._REST_PER_HEAD", 1.0))  # of these few, each rests for some milliseconds
         self.server = self.run(
             self.stack.enter_async_context(
                 served(self.folder, poll_floor=0.002, poll_ceiling=0.02, max_line=MAX_LINE, read_chunk=64 * 1024)
@@ -76,7 +78,7 @@ class Streams(RuleBasedStateMachine):
         )
         limit_send_buffers(self.server.url)
 
-    def stack_enter(self, context: contextlib.AbstractContextManager[str]) -> str:
+    def stack_enter(self, context: contextlib.AbstractContextManager[Any]) -> Any:
         return self.stack.enter_context(context)
 
     def run(self, steps: Coroutine[Any, Any, Any]) -> Any:
@@ -95,9 +97,14 @@ class Streams(RuleBasedStateMachine):
 
     # --- what happens to files ----------------------------------------------------------------------------------
 
-    @initialize(kinds=st.lists(_KINDS, max_size=12), starts=st.lists(_STARTS, min_size=6, max_size=6))
-    def begin(self, kinds: list[str], starts: list[str]) -> None:
-        """One stream, and a reader on every transport."""
+    @initialize(
+        kinds=st.lists(_KINDS, max_size=12),
+        starts=st.lists(_STARTS, min_size=6, max_size=6),
+        lane=st.sampled_from([1, 2, 250]),
+    )
+    def begin(self, kinds: list[str], starts: list[str], lane: int) -> None:
+        """One stream, and a reader on every transport; a few are a crowd, or not."""
+        self.stack_enter(patch("streamhub.crowd._LANE", lane))
         self.create(b"".join(self.line(kind) + b"\n" for kind in ("event", *kinds)))
         for transport, start in zip(TRANSPORTS, starts, strict=True):
             self.come(transport, ("s0",), start)

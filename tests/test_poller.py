@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from streamhub.folder import Folder
 from streamhub.poller import Poller
 from streamhub.tailer import Tailer
+from tests.servers import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from streamhub.tail import Tail
 
 FLOOR = 0.005
 
@@ -61,3 +65,63 @@ async def test_a_look_that_fails_is_logged_once(tmp_path: Path, caplog: pytest.L
     await asyncio.sleep(0)
     assert [record.message for record in caplog.records] == ["polling failed, will try again"]
     assert not complaints
+
+
+async def test_a_glance_is_told_before_who_asked_goes_on(tmp_path: Path) -> None:
+    """What was found is told first."""
+    (tmp_path / "s.jsonl").write_bytes(b"{}\n")
+    tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=60, ceiling=60)
+    said: list[str] = []
+    poller = Poller(tailer, floor=60, tell=lambda changes: said.append(f"told {len(changes)}"), rest=lambda: None)
+    tail = await poller.run(tailer.watch, "s")
+    (tmp_path / "s.jsonl").write_bytes(b"{}\n{}\n")
+    poller.glance(tail, lambda: said.append("went on"))
+    await until(lambda: len(said) == 2)
+    assert said == ["told 1", "went on"]
+    await poller.close()
+
+
+async def test_a_glance_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and whoever asked for it goes on all the same; after the end nobody looks, and nobody goes on."""
+    tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=60, ceiling=60)
+    poller = Poller(tailer, floor=60, tell=lambda _changes: None, rest=lambda: None)
+    tail = await poller.run(tailer.watch, "s")
+
+    def glance(_tail: Tail) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(tailer, "glance", glance)
+    said: list[str] = []
+    poller.glance(tail, lambda: said.append("went on"))
+    await until(lambda: bool(said))
+    assert [record.message for record in caplog.records] == ["polling failed, will try again"]
+    poller.glance(tail, lambda: said.append("went on"))
+    await poller.close()
+    poller.glance(tail, lambda: said.append("went on"))
+    await asyncio.sleep(0.01)
+    assert said == ["went on"]
+
+
+async def test_a_look_that_is_put_off_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that a glance made needless does not come."""
+    (tmp_path / "s.jsonl").write_bytes(b"{}\n")
+    tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=0.25, ceiling=60)
+    poller = Poller(tailer, floor=0.25, tell=lambda _changes: None, rest=lambda: None)
+    tail = await poller.run(tailer.watch, "s")
+    ticks = Counter[str]()
+
+    def poll_due() -> list[Any]:
+        ticks["made"] += 1
+        return Tailer.poll_due(tailer)
+
+    monkeypatch.setattr(tailer, "poll_due", poll_due)
+    poller.schedule()
+    glances = asyncio.Queue[None]()
+    for _ in range(40):
+        poller.glance(tail, lambda: glances.put_nowait(None))
+        await glances.get()
+        await asyncio.sleep(0.02)
+    assert ticks["made"] <= 1  # in place of three; one, if the machine held us up for a floor
+    await poller.close()

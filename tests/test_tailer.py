@@ -326,6 +326,34 @@ def test_looking_now(rig: Rig, act: Callable[[Rig], None], told: list[tuple[str,
     assert rig.run(3) == []
 
 
+def test_a_glance_takes_the_place_of_the_next_look(rig: Rig) -> None:
+    """Whoever looks at a stream between its ticks is told that it grew; the next look is due a floor later."""
+    rig.append("a")
+    tail = rig.tailer.watch("a")
+    rig.tick()
+    rig.append("a")
+    rig.clock.now += FLOOR / 4
+    assert named(rig.tailer.glance(tail)) == [("a", Grew)]
+    assert rig.tailer.next_due == rig.clock.now + FLOOR
+    rig.clock.now += FLOOR / 4
+    assert named(rig.tailer.glance(tail)) == []
+    assert rig.tailer.next_due == rig.clock.now + FLOOR
+    assert tail.due == rig.tailer.next_due
+
+
+def test_a_glance_wakes_nobody(rig: Rig) -> None:
+    """A stream that sleeps, and is looked at without news, sleeps on; with news it is hot again."""
+    rig.quiet("a")
+    tail = rig.tailer.watch("a")
+    rig.run(60)
+    due = rig.tailer.next_due
+    assert named(rig.tailer.glance(tail)) == []
+    assert rig.tailer.next_due == due
+    rig.append("a")
+    assert named(rig.tailer.glance(tail)) == [("a", Grew)]
+    assert rig.tailer.next_due == rig.clock.now + FLOOR
+
+
 # --- names ----------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from streamhub.config import Config
 from streamhub.errors import CapacityError, InvalidRequestError, StreamhubError
 from streamhub.filters import EVERYTHING
 from streamhub.inbound import NORMAL
+from streamhub.offset import Offset
 from streamhub.reader import Reader
 from streamhub.seek import Start, parse_start
 from streamhub.stream_id import check_stream_id
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from streamhub.channel import Cursor
+    from streamhub.cursor import Cursor
     from streamhub.filters import Filter
     from streamhub.hub import Hub
-    from streamhub.offset import Offset
     from streamhub.stream import Look
 
 _log = logging.getLogger("streamhub.web")
@@ -99,8 +99,9 @@ class MultiplexReader(Reader):
 
     def begin(self, places: dict[str, Place]) -> None:
         """Say which streams there are, follow them, and wait for those that are to join."""
-        present = {stream: place for stream, place in places.items() if place.channel.look is not None}
-        self.socket.write(json_message(type="open", streams=[_opened(*item) for item in present.items()]))
+        looks = {stream: place.channel.look for stream, place in places.items()}
+        present = [_opened(stream, places[stream].next, look) for stream, look in looks.items() if look is not None]
+        self.socket.write(json_message(type="open", streams=present))
         for stream, place in places.items():
             self._known.add(stream)
             self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
@@ -144,10 +145,8 @@ class MultiplexReader(Reader):
 
     def joined(self, cursor: Cursor, look: Look) -> None:
         """A stream that was waited for came to be."""
-        del look
-        self.socket.write(
-            json_message(type="open", streams=[_opened(cursor.channel.stream, Place(cursor.channel, 0, cursor.offset))])
-        )
+        at = cursor.offset or Offset(look.generation, 0)
+        self.socket.write(json_message(type="open", streams=[_opened(cursor.channel.stream, at, look)]))
 
     def ended(self, cursor: Cursor, look: Look) -> None:
         """One stream is over."""
@@ -179,7 +178,7 @@ class MultiplexReader(Reader):
             return
         place = Place(channel)
         if channel.look is not None:
-            self.socket.write(json_message(type="open", streams=[_opened(stream, place)]))
+            self.socket.write(json_message(type="open", streams=[_opened(stream, place.next, channel.look)]))
         self.follow(place, self.socket.form(events_message, events_messages), self._wanted)
         self.pump()
 
@@ -254,10 +253,8 @@ def _nobody(_stream: str) -> bool:
     return False
 
 
-def _opened(stream: str, place: Place) -> dict[str, Any]:
-    look = place.channel.look
-    assert look is not None
-    return {"stream": stream, "offset": str(place.next), "tail": str(look.next), "closed": look.closed}
+def _opened(stream: str, at: Offset, look: Look) -> dict[str, Any]:
+    return {"stream": stream, "offset": str(at), "tail": str(look.next), "closed": look.closed}
 
 
 def _now() -> str:

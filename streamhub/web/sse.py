@@ -24,7 +24,7 @@ from streamhub.wire import compact, durable_events, sse_comment, sse_event, sse_
 
 if TYPE_CHECKING:
     from streamhub.batch import Batch
-    from streamhub.channel import Cursor
+    from streamhub.cursor import Cursor
     from streamhub.offset import Offset
     from streamhub.seek import Start
     from streamhub.stream import Look

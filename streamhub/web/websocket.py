@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from streamhub.batch import Batch, Encoder
-    from streamhub.channel import Cursor
+    from streamhub.cursor import Cursor
     from streamhub.offset import Offset
     from streamhub.stream import Look
     from streamhub.web.connections import Connections

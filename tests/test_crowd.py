@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamhub.batch import Batch
+from streamhub.channel import Channel, Place
+from streamhub.crowd import Crowd
+from streamhub.filters import EVERYTHING, Filter
+from streamhub.folder import Folder
+from streamhub.history import History
+from streamhub.meter import Meter
+from streamhub.offset import Offset
+from streamhub.stream import BATCH_BYTES, Look
+from tests.sinks import Sink, Told, newlined
+
+if TYPE_CHECKING:
+    from streamhub.batch import Encoder
+    from streamhub.cursor import Cursor
+
+GENERATION = "0123abcd"
+#: In these tests so many fill a lane, and a crowd rests for so long a head.
+LANE, REST = 2, 1.0
+
+
+class Gathering:
+    """A crowd at the tail of a stream that a test has grow, and a clock."""
+
+    def __init__(self, rest_per_head: float = REST) -> None:
+        self.now = 1000.0
+        self.data = b"-" * 99 + b"\n"
+        self.meter = Meter()
+        self.full: set[int] = set()
+        self.channel = Channel("s", self.meter)
+        self.crowd = Crowd("s", self.meter, self.full, rest_per_head, clock=lambda: self.now)
+        self.channel.look = Look((1, 1), GENERATION, len(self.data), closed=False)
+        self.history = History(Folder("nowhere"), ThreadPoolExecutor(1), max_line=1024)
+
+    @property
+    def tail(self) -> int:
+        """Where the stream ends."""
+        return len(self.data)
+
+    def join(self, encode: Encoder = newlined, wanted: Filter = EVERYTHING, sink: Sink | None = None) -> Sink:
+        """Somebody who stands at the tail from now on."""
+        sink = sink or Sink()
+        cursor = Told(self.history, sink).follow(Place(self.channel, self.tail), encode, wanted)
+        cursor.reader.behind.clear()
+        self.crowd.stand(cursor)
+        return sink
+
+    def gather(self, count: int) -> list[Sink]:
+        """Some who stand at the tail."""
+        return [self.join() for _ in range(count)]
+
+    def grow(self, *lines: bytes) -> bytes:
+        """Tell the crowd of new lines, each a batch of its own; gives their bytes."""
+        batches = []
+        for line in lines:
+            batches.append(Batch("s", GENERATION, self.tail, self.tail + len(line) + 1, [line]))
+            self.data += line + b"\n"
+        self.channel.look = Look((1, 1), GENERATION, self.tail, closed=False)
+        self.crowd.grew(batches, self.tail, self.now)
+        return b"".join(line + b"\n" for line in lines)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and have served who is due then."""
+        self.now += seconds
+        self.crowd.serve_due(self.tail)
+
+    def lanes(self) -> list[int]:
+        """How many stand in each lane."""
+        return [len(lane) for lane in self.crowd.lanes]
+
+
+def cursor_of(sink: Sink) -> Cursor:
+    """A sink's one cursor."""
+    assert sink.reader is not None
+    return sink.reader.cursors[0]
+
+
+@pytest.fixture(autouse=True)
+def short_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful is a crowd here."""
+    monkeypatch.setattr("streamhub.crowd._LANE", LANE)
+    monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 1000.0)
+
+
+# --- who waits, and who does not --------------------------------------------------------------------------------
+
+
+def test_a_small_crowd_never_rests() -> None:
+    """What fits into one lane is served at once, however fast the stream grows: nothing is coalesced."""
+    gathering = Gathering()
+    sinks = gathering.gather(LANE)
+    data = gathering.grow(b"a") + gathering.grow(b"b") + gathering.grow(b"c")
+    assert [sink.blobs for sink in sinks] == [[b"a\n", b"b\n", b"c\n"]] * LANE
+    assert gathering.crowd.due_at is None
+    assert data == b"a\nb\nc\n"
+
+
+def test_what_comes_while_a_crowd_rests_goes_out_in_one_write() -> None:
+    """The first event goes out at once, to all; the next ones when those who got it have rested, together."""
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    gathering.grow(b"a")
+    assert {sink.taken for sink in sinks} == {b"a\n"}
+    gathering.grow(b"b")
+    gathering.now += 1
+    gathering.grow(b"c")
+    assert {sink.taken for sink in sinks} == {b"a\n"}
+    assert gathering.crowd.due_at == 1005
+    gathering.wait(3.5)
+    assert {sink.taken for sink in sinks} == {b"a\n"}
+    gathering.wait(0.5)
+    assert {tuple(sink.blobs) for sink in sinks} == {(b"a\n", b"b\nc\n")}
+    assert gathering.crowd.due_at is None
+
+
+def test_who_has_rested_is_served_at_once() -> None:
+    """A lone event never waits."""
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    for line in (b"a", b"b", b"c"):
+        gathering.grow(line)
+        assert {sink.blobs[-1] for sink in sinks} == {line + b"\n"}
+        gathering.now += 5
+
+
+def test_each_lane_has_its_own_time() -> None:
+    """A lane rests from the beginning of its own turn, so that turns that took long lie apart ever after."""
+    gathering = Gathering()
+
+    def writing_takes_time() -> None:
+        gathering.now += 0.25
+
+    sinks = gathering.gather(6)
+    for sink in sinks:
+        sink.when_written = writing_takes_time
+    gathering.grow(b"a")
+    assert [lane.rested_at for lane in gathering.crowd.lanes] == [1006, 1006.5, 1007]
+    gathering.grow(b"b")
+    served = []
+    while gathering.crowd.due_at is not None:
+        gathering.now = max(gathering.now, gathering.crowd.due_at)
+        gathering.crowd.serve_due(gathering.tail)
+        served.append(sum(len(sink.blobs) == 2 for sink in sinks))
+    assert served == [2, 4, 6]
+
+
+def test_a_full_batch_waits_for_nobody_s_rest() -> None:
+    """Waiting for more would make no write fewer."""
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    gathering.grow(b"a")
+    half = b"x" * (BATCH_BYTES // 2)
+    gathering.grow(half)
+    assert {len(sink.blobs) for sink in sinks} == {1}
+    gathering.grow(half)
+    assert {len(sink.blobs) for sink in sinks} == {3}  # not together: the two are more than a batch
+    assert {sink.taken for sink in sinks} == {b"a\n" + 2 * (half + b"\n")}
+
+
+def test_no_rest_is_longer_than_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the crowd is."""
+    monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 0.1)
+    gathering = Gathering()
+    gathering.gather(50)
+    gathering.grow(b"a")
+    gathering.grow(b"b")
+    assert gathering.crowd.due_at == pytest.approx(1000.1)
+
+
+def test_only_what_reaches_the_tail_is_encoded_as_up_to_date() -> None:
+    """Of what a lane missed, the last batch reaches the tail as it is when the lane's turn comes."""
+    seen: list[tuple[int, bool]] = []
+
+    def encode(batch: Batch, at_tail: bool) -> bytes:
+        seen.append((len(batch.lines), at_tail))
+        return newlined(batch, at_tail)
+
+    gathering = Gathering()
+    for _ in range(5):
+        gathering.join(encode)
+    gathering.grow(b"a")
+    gathering.grow(b"b")
+    gathering.grow(b"c" * BATCH_BYTES, b"d")
+    gathering.wait(5)
+    assert set(seen) == {(1, True), (1, False)}
+    assert len(seen) == 4  # each once for all lanes
+
+
+def test_all_are_served_when_asked() -> None:
+    """Rested or not: their stream is over, say."""
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    data = gathering.grow(b"a") + gathering.grow(b"b")
+    gathering.crowd.serve_all(gathering.tail)
+    assert {sink.taken for sink in sinks} == {data}
+
+
+# --- who comes and goes -----------------------------------------------------------------------------------------
+
+
+def test_who_comes_to_a_crowd_that_rests_gets_what_comes_after() -> None:
+    """Its lane is brought to the tail first, and the others of that lane get nothing twice."""
+    gathering = Gathering()
+    sinks = gathering.gather(3)
+    before = gathering.grow(b"a") + gathering.grow(b"b")
+    late = gathering.join()
+    assert late.taken == b""
+    assert sinks[2].taken == before
+    after = gathering.grow(b"c")
+    gathering.wait(10)
+    assert late.taken == after
+    assert {sink.taken for sink in sinks} == {before + after}
+
+
+def test_lanes_are_filled_and_forgotten() -> None:
+    """One after the other is filled; where many have left, others have room; without anybody nothing is kept."""
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    assert gathering.lanes() == [2, 2, 1]
+    for sink in sinks[2:4]:
+        assert sink.reader is not None
+        sink.reader.close()
+    gathering.gather(2)
+    assert gathering.lanes() == [2, 1, 2]
+    assert len(gathering.crowd) == len(list(gathering.crowd)) == 5
+    for cursor in gathering.crowd:
+        cursor.leave_group()
+    gathering.crowd.forget_empty_lanes()
+    assert gathering.lanes() == []
+    assert gathering.join().taken == b""
+    assert gathering.lanes() == [1]
+
+
+def test_a_filter_or_a_form_is_a_group_of_its_lane() -> None:
+    """What they want is worked out once for a lane, and once for all lanes that stand together."""
+    gathering = Gathering()
+    wanted = [gathering.join(wanted=Filter(contains="a")) for _ in range(3)]
+    others = gathering.gather(3)
+    gathering.grow(b"a1")
+    assert len({id(sink.blobs[0]) for sink in wanted}) == 1
+    gathering.grow(b"b2")
+    gathering.grow(b"a3")
+    gathering.wait(6)
+    assert {sink.taken for sink in wanted} == {b"a1\na3\n"}
+    assert {sink.taken for sink in others} == {b"a1\nb2\na3\n"}
+    assert {cursor.next for cursor in gathering.crowd} == {Offset(GENERATION, gathering.tail)}
+
+
+def test_the_lag_is_that_of_the_oldest_line() -> None:
+    """What waited for a crowd's rest is counted from when it came."""
+    lags: list[float] = []
+    gathering = Gathering()
+    gathering.meter.lag = lambda _transport, seconds: lags.append(seconds)
+    gathering.gather(3)
+    gathering.grow(b"a")
+    gathering.now += 1
+    gathering.grow(b"b")
+    gathering.now += 1
+    gathering.grow(b"c")
+    gathering.wait(1)
+    assert lags == [0, 0, 2, 2]
+
+
+# --- nobody has a gap, and nobody anything twice ----------------------------------------------------------------
+
+_ACTS = st.one_of(
+    st.tuples(st.just("join"), st.integers(0, 2)),
+    st.tuples(st.just("leave"), st.integers(0, 20)),
+    st.tuples(st.just("grow"), st.sampled_from([1, 10, BATCH_BYTES // 3, BATCH_BYTES])),
+    st.tuples(st.just("wait"), st.integers(0, 8)),
+    st.tuples(st.just("block"), st.integers(0, 20)),
+    st.tuples(st.just("unblock"), st.just(0)),
+)
+
+
+@given(st.lists(_ACTS, max_size=60))
+def test_each_has_every_byte_once_and_in_order(acts: list[tuple[str, int]]) -> None:
+    """Whoever comes, leaves, blocks or rests, whenever: from where it came on, it has the stream up to its cursor."""
+    gathering = Gathering()
+    there: list[tuple[Sink, int]] = []
+    for act, number in acts:
+        happen(gathering, there, act, number)
+        for sink, start in there:
+            assert sink.taken == gathering.data[start : cursor_of(sink).next.byte]
+    gathering.wait(100)
+    for sink, start in there:
+        catch_up(gathering, sink)
+        assert sink.taken == gathering.data[start:]
+
+
+def happen(gathering: Gathering, there: list[tuple[Sink, int]], act: str, number: int) -> None:
+    """Do one of the acts; ``there`` are those who came, and where the stream ended then."""
+    match act:
+        case "join":
+            there.append((gathering.join(newlined, [EVERYTHING, Filter(contains="x")][number % 2]), gathering.tail))
+        case "leave" if there:
+            reader = there.pop(number % len(there))[0].reader
+            assert reader is not None
+            reader.close()
+        case "grow":
+            gathering.grow(b"x" * number)
+        case "wait":
+            gathering.wait(number)
+        case "block" if there:
+            there[number % len(there)][0].blocked = True
+        case "unblock":
+            for sink, _ in there:
+                catch_up(gathering, sink)
+
+
+def catch_up(gathering: Gathering, sink: Sink) -> None:
+    """Unblock a sink; whoever fell behind reads on from the file, and stands at the tail again."""
+    sink.blocked = False
+    cursor = cursor_of(sink)
+    if cursor.group is None:
+        cursor.reader.behind.clear()
+        sink.write(gathering.data[cursor.position :])
+        cursor.position = gathering.tail
+        gathering.crowd.stand(cursor)
+
+
+@pytest.mark.parametrize("clients", [1000, 5000])
+def test_a_crowd_costs_what_it_can_take_in(monkeypatch: pytest.MonkeyPatch, clients: int) -> None:
+    """Of a hundred events a second, each client gets one write a rest at most, and none waits longer than a rest."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 250)
+    gathering, waits = Gathering(rest_per_head=11.25e-6), [0.0]
+    gathering.meter.lag = lambda _transport, seconds: waits.append(seconds)
+    sinks, rest, began = gathering.gather(clients), clients * 11.25e-6, gathering.now
+    for number in range(200):
+        gathering.now = began + number / 100
+        data = gathering.grow(b"x")
+        while (due := gathering.crowd.due_at) is not None and due < began + (number + 1) / 100:
+            gathering.now = due
+            gathering.crowd.serve_due(gathering.tail)
+    gathering.wait(1)
+    assert {sink.taken for sink in sinks} == {200 * data}
+    assert max(len(sink.blobs) for sink in sinks) <= 2 / rest + 2
+    assert max(waits[: -len(gathering.lanes())]) <= rest + 1e-9
