@@ -66,12 +66,13 @@ def test_a_pace_is_measured(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_clients_that_read_nothing_are_left_out(tmp_path: Path) -> None:
-    """Those who read get everything while others read nothing; and how long a start takes is told."""
-    done = bench(tmp_path, "--case", "stalled,start", "--peer", "streamhub", "--json", "runs.json")
+    """Those who read get everything while others read nothing; how long a start takes, what replays hold, is told."""
+    done = bench(tmp_path, "--case", "stalled,start,replays", "--peer", "streamhub", "--json", "runs.json")
     assert done.returncode == 0, done.stderr
-    stalled, start = (run["figures"] for run in json.loads((tmp_path / "runs.json").read_text())["runs"])
+    stalled, start, replays = (run["figures"] for run in json.loads((tmp_path / "runs.json").read_text())["runs"])
     assert stalled["kept_percent"] > 0
     assert start["listening_ms"] > 0
+    assert replays["rss_mib"] > 1
 
 
 @pytest.mark.slow

@@ -189,6 +189,19 @@ def replay(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
     }
 
 
+def replays(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
+    """Clients that read the history, then five times as many: what each further one holds, beside what all share."""
+    peer.preload(events(0, size.events, 0))
+    held = []
+    with profiled(peer.process.pid, profile):
+        for clients in (size.clients, 5 * size.clients):
+            crowd = Size(clients, size.events)
+            with session(peer, crowd, history=size.events, live=0, sample=50) as run:
+                run.result(crowd, size.events, 0)
+                held.append(peer.process.usage().rss)
+    return {"kib_per_further_client": (held[1] - held[0]) / (4 * size.clients) / 1024, "rss_mib": held[1] / 2**20}
+
+
 def quiet(peer: Peer, size: Size, profile: Path | None = None) -> Figures:
     """Streams that are watched and that nobody writes: what looking at them costs, and when a change is seen."""
     assert isinstance(peer, Streamhub)

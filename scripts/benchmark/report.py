@@ -20,6 +20,8 @@ HEADINGS: Final = {
     "p50_ms": "median ms",
     "p99_ms": "p99 ms",
     "kib_per_client": "KiB/client",
+    "kib_per_further_client": "KiB/further client",
+    "rss_mib": "MiB in all",
     "server_cpu_s": "server CPU s",
     "client_cpu_s": "client CPU s",
     "grown_mib": "grown by MiB",

@@ -92,6 +92,13 @@ CASES: Final[dict[str, Case]] = {
         more_is_better=True,
         run=_served(cases.replay, Size(100, 100_000), Size(10, 5_000)),
     ),
+    "replays": Case(
+        title="100 clients read a history of 100,000 lines, then 500 do",
+        peers=("streamhub", "streamhub-sse", "streamhub-multiplexed"),
+        figure="kib_per_further_client",
+        more_is_better=False,
+        run=_served(cases.replays, Size(100, 100_000), Size(10, 5_000)),
+    ),
     # nchan does not get through the longer one within two minutes: what a line takes it grows with their number.
     "short-replay": Case(
         title="100 clients read a history of 10,000 lines",
