@@ -25,6 +25,8 @@ _check = msgspec.json.Decoder(msgspec.Raw).decode
 _BRACE: Final = ord("{")
 #: A batch keeps so many of its forms, and so many of its filtered selves: clients choose filters as they like.
 _KEPT: Final = 16
+#: A small one keeps as many as make so many bytes.
+_KEPT_BYTES: Final = 512 * 1024
 
 
 class Batch:
@@ -88,7 +90,7 @@ class Batch:
         key = (encode, at_tail)
         blob = self._encoded.get(key)
         if blob is None:
-            _make_room(self._encoded)
+            self._make_room(self._encoded)
             blob = self._encoded[key] = encode(self, at_tail)
         return blob
 
@@ -98,7 +100,7 @@ class Batch:
             return self
         batch = self._filtered.get(wanted)
         if batch is None:
-            _make_room(self._filtered)
+            self._make_room(self._filtered)
             batch = self._filtered[wanted] = self._keep(wanted)
         return batch
 
@@ -110,17 +112,16 @@ class Batch:
         end = ends[-1] if ends else self.start
         return Batch(self.stream, self.generation, self.start, end, self.lines[:count], ends)
 
+    def _make_room(self, kept: dict[_K, _V]) -> None:
+        """Drop the oldest when there are enough."""
+        if len(kept) >= max(_KEPT, _KEPT_BYTES // (self.end - self.start + 1)):
+            del kept[next(iter(kept))]
+
     def _keep(self, wanted: Filter) -> Batch:
         keep = wanted.keep(self.lines)
         lines = list(compress(self.lines, keep))
         ends = list(compress(self.ends, keep)) if lines else []
         return Batch(self.stream, self.generation, self.start, self.end, lines, ends, self.malformed)
-
-
-def _make_room(kept: dict[_K, _V]) -> None:
-    """Drop the oldest when there are enough."""
-    if len(kept) >= _KEPT:
-        del kept[next(iter(kept))]
 
 
 def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: int) -> Batch:
@@ -134,17 +135,6 @@ def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: 
     if _all_valid(data, lines, max_line):
         return Batch(stream, generation, start, end, lines)
     return _sorted_out(stream, generation, start, end, lines, max_line)
-
-
-def join(batches: Sequence[Batch]) -> Batch:
-    """Batches that follow each other, as one; itself when it is one."""
-    first, last = batches[0], batches[-1]
-    if first is last:
-        return first
-    lines = [line for batch in batches for line in batch.lines]
-    ends = [end for batch in batches for end in batch.ends]
-    malformed = sum(batch.malformed for batch in batches)
-    return Batch(first.stream, first.generation, first.start, last.end, lines, ends, malformed)
 
 
 def stand_in(generation: str, start: int, size: int, reason: str) -> bytes:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("streamhub.channel")
 
-#: A disk is waited for so many seconds before those who have rested are handed what is there already.
+#: The look is waited for so many seconds before those who have rested are handed what is there already.
 _PATIENCE: Final = 0.02
 
 
@@ -119,7 +119,7 @@ class Channel:
         return bool(self.cursors or self.waiters)
 
     def close(self) -> None:
-        """Hand out nothing any more."""
+        """Forget those who rest: the hub closes, and tells nothing any more."""
         self._cancel_timer()
 
     def remove(self, cursor: Cursor) -> None:
@@ -152,13 +152,12 @@ class Channel:
     def grew(self, look: Look, batches: list[Batch]) -> None:
         """New batches came: hand them to those at the tail."""
         self._crowd.grew(batches, look.tail, self.arrived_at)
-        self.look = look
+        self.look = look  # only now: nobody may be settled by it who was not handed these
         self.release()
         self._stir(self._waiting, 0)
         if look.closed:
-            self._crowd.serve_all(look.tail)
+            self._crowd.serve_all()
             self._stir(self._crowd, look.tail)
-        self._crowd.forget_empty_lanes()
         self._plan()
 
     def appeared(self, look: Look) -> None:
@@ -175,8 +174,7 @@ class Channel:
 
     def replaced(self, look: Look | None) -> None:
         """The file was cut or replaced, or deleted (None): whoever was in it stands nowhere any more."""
-        if self.look is not None:
-            self._crowd.serve_all(self.look.tail)  # they were in the file when it was looked at
+        self._crowd.serve_all()  # it was in the file when that was looked at
         self.look = look
         self.epoch += 1
         self.release()
@@ -186,7 +184,6 @@ class Channel:
             except Exception:  # noqa: BLE001 - it is one client's trouble
                 _log.exception("a reader of stream %s failed", self.stream)
                 cursor.fail()
-        self._crowd.forget_empty_lanes()
 
     def reset(self, cursor: Cursor, earliest: Offset | None) -> None:
         """Tell one cursor that what it was reading is no more."""
@@ -235,14 +232,19 @@ class Channel:
     def _plan(self) -> None:
         """Set the timer for those who rest and miss something."""
         due = self._crowd.due_at
-        if due is not None and self._timer is None:
+        if due is None:
+            return
+        if self._timer is not None and self._timer.when() > due and not self._glancing:  # who shrinks rests for less
+            self._cancel_timer()
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(due, self._come_due)
 
     def _come_due(self) -> None:
         """Somebody has rested: look at the file once more, so that they need not wait as long again for the newest."""
         self._timer = None
         if self._glance is None or self._glancing:
-            self._serve_due()
+            self._crowd.serve_due()
+            self._plan()
         else:
             self._glancing = True
             self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._come_due)
@@ -251,11 +253,7 @@ class Channel:
     def _glanced(self) -> None:
         self._glancing = False
         self._cancel_timer()
-        self._serve_due()
-
-    def _serve_due(self) -> None:
-        if self.look is not None:
-            self._crowd.serve_due(self.look.tail)
+        self._crowd.serve_due()
         self._plan()
 
     def _cancel_timer(self) -> None:

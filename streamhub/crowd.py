@@ -1,23 +1,22 @@
 """Fan-out: those who stand at the tail of a stream, and how what is new gets to them.
 
 A crowd stands in *lanes*. A lane that was served rests, the longer the larger the crowd is; what comes meanwhile waits,
-and goes out in one write. So a crowd costs no more than it can take in, and nobody waits for all of it to be served: a
-lane's turn is short. Nothing waits that need not: a small crowd never rests, a lane that has rested is served at once,
-and so is one for which a full batch has come together.
+and goes out in one write. So a crowd costs no more than it can take in, and on a busy stream nobody waits for all of
+it to be served: lanes have their turns one after another. Nothing waits that need not: a small crowd never rests, what
+comes to a lane that has rested goes out at once, and so does what makes a full batch.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streamhub.batch import join
 from streamhub.cursor import Group
 from streamhub.stream import BATCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator
 
     from streamhub.batch import Batch, Encoder
     from streamhub.cursor import Cursor
@@ -32,32 +31,59 @@ _LANE: Final = 250
 _LONGEST_REST: Final = 0.1
 
 
+class News(NamedTuple):
+    """A batch that came, and whether it reached the stream's tail then."""
+
+    batch: Batch
+    at_tail: bool
+
+
+class LaneGroup(Group):
+    """Those in a lane who want the same bytes.
+
+    Attributes:
+        encode: the form of the wire.
+        wanted: which lines.
+    """
+
+    __slots__ = ("_lane", "encode", "wanted")
+
+    def __init__(self, lane: Lane, cursor: Cursor) -> None:
+        super().__init__(cursor.position, cursor.reader.transport)
+        self.encode = cursor.encode
+        self.wanted = cursor.wanted
+        self._lane = lane
+
+    def discard(self, cursor: Cursor) -> None:
+        """Have it stand here no more."""
+        super().discard(cursor)
+        self._lane.left(self)
+
+
 class Lane:
     """A part of a crowd, all of whom stand at the same byte.
 
     Attributes:
-        groups: those in it, by what they want.
+        size: how many they are.
+        groups: those in it, by what they want; never an empty one.
         missing: what came and was not handed to them yet.
         since: when the first of that came to the file, on the monotonic clock.
         rested_at: when it may be served again, on the same clock.
     """
 
-    __slots__ = ("groups", "missing", "rested_at", "since")
+    __slots__ = ("groups", "missing", "rested_at", "since", "size")
 
     def __init__(self) -> None:
-        self.groups: dict[tuple[Encoder, Filter], Group] = {}
-        self.missing: list[Batch] = []
+        self.size = 0
+        self.groups: dict[tuple[Encoder, Filter], LaneGroup] = {}
+        self.missing: list[News] = []
         self.since = 0.0
         self.rested_at = 0.0
-
-    def __len__(self) -> int:
-        """How many stand in it."""
-        return sum(map(len, self.groups.values()))
 
     @property
     def due_at(self) -> float:
         """When what is missing is to be handed to it."""
-        full = self.missing[-1].end - self.missing[0].start >= BATCH_BYTES
+        full = self.missing[-1].batch.end - self.missing[0].batch.start >= BATCH_BYTES
         return 0.0 if full else self.rested_at
 
     def add(self, cursor: Cursor) -> None:
@@ -65,19 +91,32 @@ class Lane:
         key = (cursor.encode, cursor.wanted)
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = Group(cursor.position, cursor.reader.transport)
+            group = self.groups[key] = LaneGroup(self, cursor)
         group.add(cursor)
+        self.size += 1
 
-    def miss(self, batches: list[Batch], arrived_at: float) -> None:
+    def left(self, group: LaneGroup) -> None:
+        """Somebody left a group."""
+        self.size -= 1
+        if not group:
+            del self.groups[group.encode, group.wanted]
+
+    def take(self, other: Lane) -> None:
+        """Have all of another lane stand in this one: neither misses anything."""
+        for group in list(other.groups.values()):
+            for cursor in group:
+                cursor.leave_group()
+                cursor.position = group.position
+                self.add(cursor)
+            mine = self.groups[group.encode, group.wanted]
+            mine.fed_at = max(mine.fed_at, group.fed_at)
+        self.rested_at = max(self.rested_at, other.rested_at)
+
+    def miss(self, news: list[News], arrived_at: float) -> None:
         """Note what it is to be handed."""
         if not self.missing:
             self.since = arrived_at
-        self.missing += batches
-
-    def forget_empty_groups(self) -> None:
-        """Keep no more than is needed."""
-        for key in [key for key, group in self.groups.items() if not group]:
-            del self.groups[key]
+        self.missing += news
 
 
 class Crowd:
@@ -110,16 +149,11 @@ class Crowd:
 
     def __len__(self) -> int:
         """How many they are."""
-        return sum(map(len, self._lanes))
+        return sum(lane.size for lane in self._lanes)
 
     def __iter__(self) -> Iterator[Cursor]:
         """Each of them, as of now: whoever is met with may leave."""
         return iter([cursor for lane in self._lanes for group in lane.groups.values() for cursor in group])
-
-    @property
-    def lanes(self) -> Sequence[Lane]:
-        """The lanes they stand in."""
-        return self._lanes
 
     @property
     def due_at(self) -> float | None:
@@ -129,81 +163,105 @@ class Crowd:
     def stand(self, cursor: Cursor) -> None:
         """Have a cursor stand with them, which is at the tail."""
         lane = self._filling
-        if lane is None or len(lane) >= _LANE:
+        if lane is None or lane.size >= _LANE:
             lane = self._filling = self._emptiest()
         if lane.missing:
-            self._serve([lane], cursor.position)
+            self._serve([lane])
         lane.add(cursor)
 
     def grew(self, batches: list[Batch], tail: int, arrived_at: float) -> None:
         """Hand out what came, up to the new tail: to those who have rested; to the others later."""
-        for lane in self._lanes:
-            lane.miss(batches, arrived_at)
-        self.serve_due(tail)
+        self._tidy()
+        if self._lanes:
+            news = [News(batch, batch.end == tail) for batch in batches]
+            for lane in self._lanes:
+                lane.miss(news, arrived_at)
+            self.serve_due()
 
-    def serve_due(self, tail: int) -> None:
+    def serve_due(self) -> None:
         """Hand out what is missing in the lanes whose time has come."""
         now = self._clock()
-        self._serve([lane for lane in self._lanes if lane.missing and lane.due_at <= now], tail)
+        self._serve([lane for lane in self._lanes if lane.missing and lane.due_at <= now])
 
-    def serve_all(self, tail: int) -> None:
+    def serve_all(self) -> None:
         """Hand out all that is missing anywhere."""
-        self._serve([lane for lane in self._lanes if lane.missing], tail)
-
-    def forget_empty_lanes(self) -> None:
-        """Keep no more than is needed."""
-        for lane in self._lanes:
-            lane.forget_empty_groups()
-        self._lanes = [lane for lane in self._lanes if lane.groups]
-        if self._filling not in self._lanes:
-            self._filling = None
+        self._serve([lane for lane in self._lanes if lane.missing])
 
     def _emptiest(self) -> Lane:
         """The lane with the most room, a new one if all are full."""
-        lane = min(self._lanes, key=len, default=None)
-        if lane is None or len(lane) >= _LANE:
+        lane = min(self._lanes, key=lambda lane: lane.size, default=None)
+        if lane is None or lane.size >= _LANE:
             lane = Lane()
             self._lanes.append(lane)
         return lane
 
-    def _serve(self, lanes: list[Lane], tail: int) -> None:
-        """Hand out what is missing, batch after batch: to lanes that stand together, the same bytes."""
-        crowd = len(self)
-        rest = min(crowd * self._rest_per_head, _LONGEST_REST) if crowd > _LANE else 0.0
+    def _tidy(self) -> None:
+        """Keep no more lanes than are of use, when many have left."""
+        count = len(self)
+        if count and len(self._lanes) <= 2 * (count // _LANE) + 1:
+            return
+        roomy: Lane | None = None
+        for lane in sorted((lane for lane in self._lanes if not lane.missing), key=lambda lane: lane.size):
+            if roomy is not None and roomy.size + lane.size <= _LANE:
+                roomy.take(lane)
+            else:
+                roomy = lane
+        self._lanes = [lane for lane in self._lanes if lane.size]
+        self._filling = None
+
+    def _serve(self, lanes: list[Lane]) -> None:
+        """Hand out what is missing: to lanes that stand together, together."""
         together: dict[int, list[Lane]] = {}
         for lane in lanes:
-            together.setdefault(lane.missing[0].start, []).append(lane)
-        for those in together.values():
-            missing = [lane.missing for lane in those]
-            for lane in those:
-                lane.missing = []
-            for batch in _joined(missing[0]):
-                for lane in those:
-                    lane.rested_at = self._clock() + rest
-                    self._hand_to_lane(lane, batch, tail)
+            together.setdefault(lane.missing[0].batch.start, []).append(lane)
+        for some in together.values():
+            self._serve_together(some)
 
-    def _hand_to_lane(self, lane: Lane, batch: Batch, tail: int) -> None:
-        for (encode, wanted), group in lane.groups.items():
-            try:
-                kept = batch.filtered(wanted)
-                blob = kept.encoded(encode, at_tail=batch.end == tail)
-            except Exception:  # noqa: BLE001 - one form's fault is no reason to leave the others without lines
-                self._failed(*group)
-                continue
-            group.position = batch.end
-            if blob and group:
-                self._hand_to_group(group, blob, batch, len(kept.lines), lane.since)
+    def _serve_together(self, lanes: list[Lane]) -> None:
+        crowd = len(self)
+        rest = min(crowd * self._rest_per_head, _LONGEST_REST) if crowd > _LANE else 0.0
+        missing, since = lanes[0].missing, lanes[0].since
+        for lane in lanes:
+            lane.missing = []
+        began = self._clock()
+        for piece in _pieces(missing):
+            forms: dict[tuple[Encoder, Filter], list[LaneGroup]] = {}
+            for lane in lanes:
+                for key, group in lane.groups.items():
+                    forms.setdefault(key, []).append(group)
+            for groups in forms.values():
+                self._hand_to_groups(groups, piece, since)
+        # As if each had been served by itself: from now on they have their turns one after another.
+        turn = (self._clock() - began) / len(lanes)
+        for number, lane in enumerate(lanes):
+            lane.rested_at = began + number * turn + rest
 
-    def _hand_to_group(self, group: Group, blob: bytes, batch: Batch, events: int, arrived_at: float) -> None:
+    def _hand_to_groups(self, groups: list[LaneGroup], piece: list[News], arrived_at: float) -> None:
+        """Hand what is new to all, in several lanes, who want it in the same form."""
+        try:
+            kept = [news.batch.filtered(groups[0].wanted) for news in piece]
+            blobs = [
+                batch.encoded(groups[0].encode, at_tail=news.at_tail) for batch, news in zip(kept, piece, strict=True)
+            ]
+            blob = blobs[0] if len(blobs) == 1 else b"".join(blobs)
+            events = sum(len(batch.lines) for batch in kept)
+            for group in groups:
+                group.position = piece[-1].batch.end
+                if blob and group:
+                    self._hand_to_group(group, blob, piece[0].batch.start, events, arrived_at)
+        except Exception:  # noqa: BLE001 - one form's fault is no reason to leave the others without lines
+            self._failed(*(cursor for group in groups for cursor in group))
+
+    def _hand_to_group(self, group: LaneGroup, blob: bytes, start: int, events: int, arrived_at: float) -> None:
         given = len(group)
         for cursor, taken in group.write(blob, self._full):
-            given -= not self._hand_to(cursor, blob, batch, taken)
+            given -= not self._hand_to(cursor, blob, start, group.position, taken)
         self._meter.sent(group.transport, len(blob) * given, events * given)
         if self._meter.lag is not None:
             self._meter.lag(group.transport, self._clock() - arrived_at)
 
-    def _hand_to(self, cursor: Cursor, blob: bytes, batch: Batch, taken: int | None) -> bool:
-        """Hand a batch to one of which some was taken already, or nothing was tried; False when it did not get it."""
+    def _hand_to(self, cursor: Cursor, blob: bytes, start: int, end: int, taken: int | None) -> bool:
+        """Hand bytes to one of which some was taken already, or nothing was tried; False when it did not get them."""
         sink = cursor.reader.sink
         try:
             gets = taken is not None or not sink.blocked
@@ -216,7 +274,7 @@ class Crowd:
             return False
         if not cursor.active:
             return False  # the write found its client gone
-        cursor.fall_behind(batch.end if gets else batch.start)
+        cursor.fall_behind(end if gets else start)
         self._meter.slow[cursor.reader.transport] += 1
         return gets
 
@@ -226,12 +284,12 @@ class Crowd:
             cursor.fail()
 
 
-def _joined(batches: list[Batch]) -> Iterator[Batch]:
-    """Small batches as one, as long as it does not become a large one."""
-    some: list[Batch] = []
-    for batch in batches:
-        if some and batch.end - some[0].start > BATCH_BYTES:
-            yield join(some)
-            some = []
-        some.append(batch)
-    yield join(some)
+def _pieces(missing: list[News]) -> Iterator[list[News]]:
+    """Small batches together, as long as they do not become a large one."""
+    piece: list[News] = []
+    for news in missing:
+        if piece and news.batch.end - piece[0].batch.start > BATCH_BYTES:
+            yield piece
+            piece = []
+        piece.append(news)
+    yield piece

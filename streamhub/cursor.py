@@ -180,15 +180,17 @@ class Group:
         fed_at: when they were last handed a batch, on the monotonic clock.
     """
 
-    __slots__ = ("_cursors", "_descriptors", "_order", "fed_at", "position", "transport")
+    __slots__ = ("_cursors", "_descriptors", "_direct", "_others", "_sorted", "fed_at", "position", "transport")
 
     def __init__(self, position: int = 0, transport: str = "") -> None:
         self.position = position
         self.transport = transport
         self.fed_at = 0.0
         self._cursors: set[Cursor] = set()
-        self._order: list[Cursor] = []
-        self._descriptors: list[int] | None = None
+        self._sorted = False
+        self._direct: list[Cursor] = []
+        self._others: list[Cursor] = []
+        self._descriptors: list[int] = []
 
     def __len__(self) -> int:
         """How many they are."""
@@ -201,13 +203,13 @@ class Group:
     def add(self, cursor: Cursor) -> None:
         """Have a cursor stand here."""
         self._cursors.add(cursor)
-        self._descriptors = None
+        self._forget_order()
         cursor.group = self
 
     def discard(self, cursor: Cursor) -> None:
-        """Have it stand here no more."""
-        self._cursors.discard(cursor)
-        self._descriptors = None
+        """Have one of them stand here no more."""
+        self._cursors.remove(cursor)
+        self._forget_order()
 
     def write(self, blob: bytes, full: Container[int]) -> list[tuple[Cursor, int | None]]:
         """The hot loop: for those who keep up, one write and nothing else.
@@ -219,16 +221,27 @@ class Group:
             Those who did not take it all, with what they took; None: nothing was tried, or it failed.
         """
         self.fed_at = time.monotonic()
-        if self._descriptors is None:
-            self._order = list(self._cursors)
-            self._descriptors = [cursor.descriptor for cursor in self._order]
+        if not self._sorted:
+            self._sort()
         write, size = os.write, len(blob)
-        others: list[tuple[Cursor, int | None]] = []
+        others: list[tuple[Cursor, int | None]] = [(cursor, None) for cursor in self._others]
         for index, descriptor in enumerate(self._descriptors):
             try:
                 written = None if descriptor in full else write(descriptor, blob)
             except Exception:  # noqa: BLE001 - whatever it is, its sink meets with it again, and knows what to do
                 written = None
             if written != size:
-                others.append((self._order[index], written))
+                others.append((self._direct[index], written))
         return others
+
+    def _sort(self) -> None:
+        """Apart, those whose sinks have descriptors and those whose have none."""
+        self._others = [cursor for cursor in self._cursors if cursor.descriptor < 0]
+        self._direct = [cursor for cursor in self._cursors if cursor.descriptor >= 0]
+        self._descriptors = [cursor.descriptor for cursor in self._direct]
+        self._sorted = True
+
+    def _forget_order(self) -> None:
+        """Hold nobody who has left."""
+        self._sorted = False
+        self._direct, self._others, self._descriptors = [], [], []

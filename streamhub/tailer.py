@@ -127,10 +127,11 @@ class Tailer:
     def glance(self, tail: Tail) -> list[tuple[Tail, Change]]:
         """Look at one stream's file now, in the place of its next look unless that is far."""
         changes: list[tuple[Tail, Change]] = []
-        now = self._clock()
+        now, before = self._clock(), tail.due
         if not self._poll(tail, now, changes) and tail in self._hot:
             tail.due = max(tail.due, now + self._floor)
-        self._plan()
+        if self.next_due is None or before <= self.next_due:  # else another one's is next
+            self._plan()
         self.seconds += self._clock() - now
         return changes
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streamhub.batch import Batch, fault_of, is_final, join, make_batch, stand_in
+from streamhub.batch import Batch, fault_of, is_final, make_batch, stand_in
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.offset import Offset
 from tests import naive
@@ -234,27 +234,6 @@ def test_cut(data: bytes, count: int, wanted: Filter) -> None:
     assert list(short.ends) == list(batch.ends)[:count]
     assert (short.start, short.stream, short.generation) == (batch.start, batch.stream, batch.generation)
     assert short.end == (batch.end if count >= len(batch.lines) else batch.ends[count - 1])
-
-
-@given(st.lists(files(), min_size=1, max_size=4), st.sampled_from([EVERYTHING, Filter(contains="a")]))
-def test_join(pieces: list[bytes], wanted: Filter) -> None:
-    """Batches that follow each other are, as one, what the whole had been: lines, ends, stand-ins."""
-    batches, start = [], 0
-    lines = [data[: data.rfind(b"\n") + 1] for data in pieces]
-    for data in lines:
-        batches.append(make_batch("s", GENERATION, start, data, MIB))
-        start = batches[-1].end
-    whole, joined = make_batch("s", GENERATION, 0, b"".join(lines), MIB), join(batches)
-    for one, other in ((whole, joined), (whole.filtered(wanted), joined.filtered(wanted))):
-        assert [*other.lines] == [*one.lines]
-        assert [*other.ends] == [*one.ends]
-        assert (other.start, other.end, other.malformed) == (one.start, one.end, one.malformed)
-
-
-def test_one_joined_is_itself() -> None:
-    """So that its forms are shared."""
-    batch = batch_of(b"{}\n")
-    assert join([batch]) is batch
 
 
 def test_cut_to_nothing() -> None:

@@ -18,6 +18,7 @@ from streamhub.batch import Batch
 from streamhub.channel import Channel, Place
 from streamhub.config import Config
 from streamhub.emitter import Emitter
+from streamhub.filters import Filter
 from streamhub.folder import Folder
 from streamhub.hub import Hub
 from streamhub.reader import Reader
@@ -27,6 +28,7 @@ from streamhub.wire import text_frames
 from tests.servers import Server, Stream, until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from streamhub.cursor import Cursor
@@ -97,6 +99,36 @@ async def test_a_batch_is_encoded_once_and_written_once_to_each_client(tmp_path:
     assert encoder.calls == BATCHES
     assert {sink.writes for sink in sinks} == {BATCHES}
     assert hub.history.reads == 0
+
+
+async def test_a_form_is_made_once_for_all_lanes_of_a_crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lanes there are, and whenever they have their turns: each filter is asked once a batch."""
+    monkeypatch.setattr("streamhub.crowd._LANE", CLIENTS)
+    filters = [Filter(contains=str(number)) for number in range(CLIENTS)]  # more than a large batch keeps
+    hub = Hub(Config(directory=str(tmp_path)))
+    encoder, asked, keep = CountingEncoder(), Counter[Filter](), Filter.keep
+
+    def counting(wanted: Filter, lines: Sequence[bytes]) -> Sequence[bool]:
+        asked[wanted] += 1
+        return keep(wanted, lines)
+
+    monkeypatch.setattr(Filter, "keep", counting)
+    with Stream(tmp_path) as stream:
+        stream.line(0)
+        channel = await hub.channel("s")
+        assert channel.look is not None
+        for _lane in range(5):
+            for wanted in filters:
+                reader = QuietReader(hub.history, CountingSink())
+                reader.follow(Place(channel, channel.look.tail), encoder, wanted)
+                reader.pump()
+        for number in range(BATCHES):
+            stream.line(number + 1)
+            await hub.poll(channel)
+        await until(lambda: {cursor.next for cursor in channel.cursors} == {channel.look and channel.look.next})
+    await hub.close()
+    assert set(asked.values()) == {BATCHES}
+    assert encoder.calls <= BATCHES * CLIENTS
 
 
 async def test_history_is_read_once_for_all_who_replay_it_together(tmp_path: Path) -> None:

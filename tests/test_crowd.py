@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,9 +19,12 @@ from streamhub.history import History
 from streamhub.meter import Meter
 from streamhub.offset import Offset
 from streamhub.stream import BATCH_BYTES, Look
+from streamhub.wire import sse_lines
 from tests.sinks import Sink, Told, newlined
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from streamhub.batch import Encoder
     from streamhub.cursor import Cursor
 
@@ -70,11 +76,11 @@ class Gathering:
     def wait(self, seconds: float) -> None:
         """Let time pass, and have served who is due then."""
         self.now += seconds
-        self.crowd.serve_due(self.tail)
+        self.crowd.serve_due()
 
     def lanes(self) -> list[int]:
         """How many stand in each lane."""
-        return [len(lane) for lane in self.crowd.lanes]
+        return [lane.size for lane in self.crowd._lanes]
 
 
 def cursor_of(sink: Sink) -> Cursor:
@@ -142,12 +148,12 @@ def test_each_lane_has_its_own_time() -> None:
     for sink in sinks:
         sink.when_written = writing_takes_time
     gathering.grow(b"a")
-    assert [lane.rested_at for lane in gathering.crowd.lanes] == [1006, 1006.5, 1007]
+    assert [lane.rested_at for lane in gathering.crowd._lanes] == [1006, 1006.5, 1007]
     gathering.grow(b"b")
     served = []
     while gathering.crowd.due_at is not None:
         gathering.now = max(gathering.now, gathering.crowd.due_at)
-        gathering.crowd.serve_due(gathering.tail)
+        gathering.crowd.serve_due()
         served.append(sum(len(sink.blobs) == 2 for sink in sinks))
     assert served == [2, 4, 6]
 
@@ -175,12 +181,12 @@ def test_no_rest_is_longer_than_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPa
     assert gathering.crowd.due_at == pytest.approx(1000.1)
 
 
-def test_only_what_reaches_the_tail_is_encoded_as_up_to_date() -> None:
-    """Of what a lane missed, the last batch reaches the tail as it is when the lane's turn comes."""
-    seen: list[tuple[int, bool]] = []
+def test_a_batch_is_encoded_once_whenever_lanes_have_their_turns() -> None:
+    """And as what it was when it came: the last of a look reached the tail."""
+    seen: list[tuple[bytes, bool]] = []
 
     def encode(batch: Batch, at_tail: bool) -> bytes:
-        seen.append((len(batch.lines), at_tail))
+        seen.append((batch.lines[0][:1], at_tail))
         return newlined(batch, at_tail)
 
     gathering = Gathering()
@@ -190,8 +196,37 @@ def test_only_what_reaches_the_tail_is_encoded_as_up_to_date() -> None:
     gathering.grow(b"b")
     gathering.grow(b"c" * BATCH_BYTES, b"d")
     gathering.wait(5)
-    assert set(seen) == {(1, True), (1, False)}
-    assert len(seen) == 4  # each once for all lanes
+    assert seen == [(b"a", True), (b"b", True), (b"c", False), (b"d", True)]
+
+
+def test_a_form_is_made_once_for_all_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each filter is asked once a batch, whenever lanes have their turns, and though there are many filters."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 40)
+    asked, keep = Counter[Filter](), Filter.keep
+
+    def counting(wanted: Filter, lines: Iterable[bytes]) -> list[bool]:
+        asked[wanted] += 1
+        return keep(wanted, lines)
+
+    monkeypatch.setattr(Filter, "keep", counting)
+    gathering = Gathering()
+
+    def writing_takes_time() -> None:
+        gathering.now += 1
+
+    sinks = [gathering.join(wanted=Filter(contains="x" * number)) for number in range(1, 41)] * 3
+    sinks = [gathering.join(wanted=cursor_of(sink).wanted) for sink in sinks]
+    for sink in sinks:
+        sink.when_written = writing_takes_time
+    turns = 0
+    for _ in range(3):
+        gathering.grow(b"x" * 40)
+    while gathering.crowd.due_at is not None:
+        gathering.now = max(gathering.now, gathering.crowd.due_at)
+        gathering.crowd.serve_due()
+        turns += 1
+    assert turns > 2
+    assert set(asked.values()) == {3}
 
 
 def test_all_are_served_when_asked() -> None:
@@ -199,7 +234,7 @@ def test_all_are_served_when_asked() -> None:
     gathering = Gathering()
     sinks = gathering.gather(5)
     data = gathering.grow(b"a") + gathering.grow(b"b")
-    gathering.crowd.serve_all(gathering.tail)
+    gathering.crowd.serve_all()
     assert {sink.taken for sink in sinks} == {data}
 
 
@@ -233,10 +268,77 @@ def test_lanes_are_filled_and_forgotten() -> None:
     assert len(gathering.crowd) == len(list(gathering.crowd)) == 5
     for cursor in gathering.crowd:
         cursor.leave_group()
-    gathering.crowd.forget_empty_lanes()
+    gathering.grow(b"a")
     assert gathering.lanes() == []
     assert gathering.join().taken == b""
     assert gathering.lanes() == [1]
+
+
+def test_lanes_of_which_many_have_left_become_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs its turn: those that stand together are put together, and nobody loses a line by that."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 4)
+    gathering = Gathering()
+    sinks = gathering.gather(40)
+    data = gathering.grow(b"a") + gathering.grow(b"b")
+    for number, sink in enumerate(sinks):
+        if number % 4:
+            assert sink.reader is not None
+            sink.reader.close()
+    data += gathering.grow(b"c")
+    assert gathering.lanes() == [1] * 10  # they miss something, each from where it stands
+    gathering.wait(100)
+    data += gathering.grow(b"d")
+    assert sorted(gathering.lanes()) == [2, 4, 4]
+    gathering.crowd.serve_all()
+    assert {sink.taken for sink in sinks[::4]} == {data}
+    assert {cursor.next for cursor in gathering.crowd} == {Offset(GENERATION, gathering.tail)}
+
+
+def test_nothing_is_kept_of_those_who_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even until the next line comes."""
+    monkeypatch.setattr("streamhub.crowd._LANE", 10)
+    gathering = Gathering()
+    sinks = gathering.gather(5)
+    gathering.join()  # somebody stays
+    gathering.grow(b"a")
+    left = [weakref.ref(sink) for sink in sinks]
+    while sinks:
+        reader = sinks.pop().reader
+        assert reader is not None
+        reader.close()
+    del reader
+    gc.collect()
+    assert [ref() for ref in left] == [None] * 5
+
+
+def test_groups_go_with_the_last_who_wants_them() -> None:
+    """Those who come and go with filters of their own leave nothing behind for the others to pay for."""
+    gathering = Gathering()
+    gathering.join()
+    for number in range(50):
+        reader = gathering.join(wanted=Filter(contains=str(number))).reader
+        assert reader is not None
+        reader.close()
+    assert [len(lane.groups) for lane in gathering.crowd._lanes] == [1]
+
+
+def test_what_nobody_foresaw_leaves_no_gap(caplog: pytest.LogCaptureFixture) -> None:
+    """When handing out fails, those whom it struck are ended: nobody goes on behind a hole. The others have it all."""
+    gathering = Gathering()
+    struck = [gathering.join(sse_lines) for _ in range(3)]
+    others = gathering.gather(3)
+    fails = iter([True])
+
+    def lag(_transport: str, _seconds: float) -> None:
+        for _ in fails:
+            raise RuntimeError("nobody foresaw this")
+
+    gathering.meter.lag = lag
+    data = gathering.grow(b"a") + gathering.grow(b"b")
+    gathering.wait(10)
+    assert [sink.failed for sink in struck] == [True] * 3
+    assert {sink.taken for sink in others} == {data}
+    assert [record.message for record in caplog.records] == ["3 readers of stream s failed"]
 
 
 def test_a_filter_or_a_form_is_a_group_of_its_lane() -> None:
@@ -271,10 +373,12 @@ def test_the_lag_is_that_of_the_oldest_line() -> None:
 
 # --- nobody has a gap, and nobody anything twice ----------------------------------------------------------------
 
+_WANTED = [EVERYTHING, Filter(contains="x"), Filter(contains="xx")]
 _ACTS = st.one_of(
     st.tuples(st.just("join"), st.integers(0, 2)),
+    st.tuples(st.just("serve all"), st.just(0)),
     st.tuples(st.just("leave"), st.integers(0, 20)),
-    st.tuples(st.just("grow"), st.sampled_from([1, 10, BATCH_BYTES // 3, BATCH_BYTES])),
+    st.tuples(st.just("grow"), st.sampled_from([0, 1, 10, BATCH_BYTES // 3, BATCH_BYTES])),
     st.tuples(st.just("wait"), st.integers(0, 8)),
     st.tuples(st.just("block"), st.integers(0, 20)),
     st.tuples(st.just("unblock"), st.just(0)),
@@ -289,18 +393,25 @@ def test_each_has_every_byte_once_and_in_order(acts: list[tuple[str, int]]) -> N
     for act, number in acts:
         happen(gathering, there, act, number)
         for sink, start in there:
-            assert sink.taken == gathering.data[start : cursor_of(sink).next.byte]
+            assert sink.taken == wanted(gathering, sink, start, cursor_of(sink).next.byte)
     gathering.wait(100)
     for sink, start in there:
         catch_up(gathering, sink)
-        assert sink.taken == gathering.data[start:]
+        assert sink.taken == wanted(gathering, sink, start, gathering.tail)
+
+
+def wanted(gathering: Gathering, sink: Sink, start: int, end: int) -> bytes:
+    """What a sink is to have of a part of the stream."""
+    lines = gathering.data[start:end].splitlines(keepends=True)
+    shortest = {EVERYTHING: 0, _WANTED[1]: 1, _WANTED[2]: 2}[cursor_of(sink).wanted]
+    return b"".join(line for line in lines if len(line) > shortest)
 
 
 def happen(gathering: Gathering, there: list[tuple[Sink, int]], act: str, number: int) -> None:
     """Do one of the acts; ``there`` are those who came, and where the stream ended then."""
     match act:
         case "join":
-            there.append((gathering.join(newlined, [EVERYTHING, Filter(contains="x")][number % 2]), gathering.tail))
+            there.append((gathering.join(newlined, _WANTED[number]), gathering.tail))
         case "leave" if there:
             reader = there.pop(number % len(there))[0].reader
             assert reader is not None
@@ -309,6 +420,8 @@ def happen(gathering: Gathering, there: list[tuple[Sink, int]], act: str, number
             gathering.grow(b"x" * number)
         case "wait":
             gathering.wait(number)
+        case "serve all":
+            gathering.crowd.serve_all()
         case "block" if there:
             there[number % len(there)][0].blocked = True
         case "unblock":
@@ -322,7 +435,7 @@ def catch_up(gathering: Gathering, sink: Sink) -> None:
     cursor = cursor_of(sink)
     if cursor.group is None:
         cursor.reader.behind.clear()
-        sink.write(gathering.data[cursor.position :])
+        sink.write(wanted(gathering, sink, cursor.position, gathering.tail))
         cursor.position = gathering.tail
         gathering.crowd.stand(cursor)
 
@@ -339,7 +452,7 @@ def test_a_crowd_costs_what_it_can_take_in(monkeypatch: pytest.MonkeyPatch, clie
         data = gathering.grow(b"x")
         while (due := gathering.crowd.due_at) is not None and due < began + (number + 1) / 100:
             gathering.now = due
-            gathering.crowd.serve_due(gathering.tail)
+            gathering.crowd.serve_due()
     gathering.wait(1)
     assert {sink.taken for sink in sinks} == {200 * data}
     assert max(len(sink.blobs) for sink in sinks) <= 2 / rest + 2

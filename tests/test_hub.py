@@ -382,7 +382,8 @@ async def test_a_crowd_looks_at_the_file_once(tmp_path: Path) -> None:
 async def test_a_crowd_that_has_rested_gets_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What came while it rested goes out in one write, and with it what nobody has looked for yet."""
     monkeypatch.setattr("streamhub.crowd._LANE", 1)
-    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 10.0)
+    monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 1.0)
+    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 100.0)
     with Stream(tmp_path) as stream:
         stream.line(1)
         async with hub_of(tmp_path, floor=30.0, ceiling=60.0) as hub:  # so that no look is the clock's
@@ -402,7 +403,8 @@ async def test_a_crowd_that_has_rested_gets_the_newest(tmp_path: Path, monkeypat
 async def test_a_hub_that_closes_while_a_crowd_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is looked at, or handed out, after the end."""
     monkeypatch.setattr("streamhub.crowd._LANE", 1)
-    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 2.0)
+    monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 1.0)
+    monkeypatch.setattr("streamhub.hub._REST_PER_HEAD", 100.0)
     with Stream(tmp_path) as stream:
         stream.line(1)
         async with hub_of(tmp_path) as hub:
@@ -412,7 +414,8 @@ async def test_a_hub_that_closes_while_a_crowd_rests(tmp_path: Path, monkeypatch
                 stream.line(number)
                 await hub.poll(place.channel)
         taken = [sink.taken for sink in sinks]
-        await asyncio.sleep(0.1)
+        assert [sink.taken.count(b"\n") for sink in sinks] == [1] * 3
+        await asyncio.sleep(1.2)
         assert [sink.taken for sink in sinks] == taken
 
 
