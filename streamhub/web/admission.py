@@ -65,11 +65,10 @@ class Admission:
 
 def _network(remote: str) -> str:
     """What counts as one address: of IPv6 the /64, which is the least that anybody is given."""
+    if ":" not in remote:
+        return remote
     try:
-        address = ipaddress.ip_address(remote.partition("%")[0])
+        address = ipaddress.IPv6Address(remote.partition("%")[0])
     except ValueError:
         return remote
-    if address.version == 4:
-        return remote
-    mapped = address.ipv4_mapped
-    return str(mapped or ipaddress.ip_network((address, 64), strict=False))
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
