@@ -211,7 +211,7 @@ async def test_what_nobody_foresaw_ends_one_connection(
         (connection,) = [one for one in it.connections.open if one._transport.get_extra_info("peername") == raw.name]
         assert connection.reader is not None
         # As good as any other fault, on both ways to the socket.
-        connection.reader.cursors[0].descriptor = connection.fd = "no number"  # type: ignore[assignment]
+        connection.reader.cursors[0].descriptor = connection.fd = 1 << 40  # out of the range of descriptors
         lines = [stream.line(1), stream.line(2)]
         assert [(await other.frame()).payload for _ in lines] == lines
         assert await raw.cut()
