@@ -216,6 +216,8 @@ async def test_what_nobody_foresaw_ends_one_connection(
         assert [(await other.frame()).payload for _ in lines] == lines
         assert await raw.cut()
         await until(lambda: len(it.connections.open) == 1)
+        line = stream.line(3)
+        assert (await other.frame()).payload == line
     assert it.connections.meter.ended["failed"] == 1
     assert all(record.exc_info for record in caplog.records)
 
