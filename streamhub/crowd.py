@@ -3,7 +3,8 @@
 A crowd stands in *lanes*. A lane that was served rests, the longer the larger the crowd is; what comes meanwhile waits,
 and goes out in one write. So a crowd costs no more than it can take in, and on a busy stream nobody waits for all of
 it to be served: lanes have their turns one after another. Nothing waits that need not: a small crowd never rests, what
-comes to a lane that has rested goes out at once, and so does what makes a full batch.
+comes to a lane that has rested goes out at once, and so does what makes a full batch. Of a very large crowd a few lanes
+are served at a time, so that other streams need not wait for all of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _log = logging.getLogger("streamhub.crowd")
 
 #: So many fill a lane: they are served in about a millisecond.
 _LANE: Final = 250
+#: So many lanes are served at once; then whoever else the event loop has to do with has its turn.
+_AT_ONCE: Final = 4
 #: No crowd is so large that it rests for longer, in seconds.
 _LONGEST_REST: Final = 0.1
 
@@ -179,9 +182,12 @@ class Crowd:
             self.serve_due()
 
     def serve_due(self) -> None:
-        """Hand out what is missing in the lanes whose time has come."""
+        """Hand out what is missing in lanes whose time has come: in some of them, if there are many."""
         now = self._clock()
-        self._serve([lane for lane in self._lanes if lane.missing and lane.due_at <= now])
+        due = [lane for lane in self._lanes if lane.missing and lane.due_at <= now]
+        if len(due) > _AT_ONCE:  # who has waited for longest comes first
+            due = sorted(due, key=lambda lane: lane.rested_at)[:_AT_ONCE]
+        self._serve(due)
 
     def serve_all(self) -> None:
         """Hand out all that is missing anywhere."""

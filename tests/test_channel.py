@@ -499,6 +499,19 @@ async def test_who_has_rested_is_served_after_another_look(tmp_path: Path, monke
     assert {tuple(sink.blobs) for sink in crowded.sinks} == {(b"a\n", b"b\nc\n")}
 
 
+async def test_a_large_crowd_is_served_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In portions, between which the event loop does what else there is; nobody has to wait for another line."""
+    crowded = Crowded(tmp_path, monkeypatch)
+    monkeypatch.setattr("streamhub.crowd._AT_ONCE", 1)
+    data = crowded.grow(b"a")
+    assert sorted(sink.taken for sink in crowded.sinks) == [b"", b"", data]
+    while crowded.taken != {data}:
+        await asyncio.sleep(0)
+        for then in crowded.glances:
+            then()
+        crowded.glances.clear()
+
+
 async def test_a_look_that_takes_for_ever_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that hangs is waited for but a moment: what was read before it hung is handed out."""
     crowded = Crowded(tmp_path, monkeypatch, rest=0.01)

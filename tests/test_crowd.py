@@ -94,6 +94,7 @@ def short_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handful is a crowd here."""
     monkeypatch.setattr("streamhub.crowd._LANE", LANE)
     monkeypatch.setattr("streamhub.crowd._LONGEST_REST", 1000.0)
+    monkeypatch.setattr("streamhub.crowd._AT_ONCE", 100)
 
 
 # --- who waits, and who does not --------------------------------------------------------------------------------
@@ -227,6 +228,25 @@ def test_a_form_is_made_once_for_all_lanes(monkeypatch: pytest.MonkeyPatch) -> N
         turns += 1
     assert turns > 2
     assert set(asked.values()) == {3}
+
+
+def test_a_large_crowd_is_served_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are to have their turns, too: some lanes are served, those that waited longest, then more of them."""
+    monkeypatch.setattr("streamhub.crowd._AT_ONCE", 2)
+    gathering = Gathering()
+    sinks = gathering.gather(10)
+    gathering.grow(b"a")
+    assert sum(bool(sink.blobs) for sink in sinks) == 4
+    assert gathering.crowd.due_at is not None
+    assert gathering.crowd.due_at <= gathering.now
+    gathering.grow(b"b")
+    assert sorted(len(sink.taken) for sink in sinks) == [0] * 2 + [2] * 4 + [4] * 4
+    gathering.crowd.serve_due()
+    assert sorted(len(sink.taken) for sink in sinks) == [2] * 4 + [4] * 6
+    gathering.crowd.serve_due()
+    assert gathering.crowd.due_at == gathering.now + 10
+    gathering.crowd.serve_all()
+    assert {sink.taken for sink in sinks} == {b"a\nb\n"}
 
 
 def test_all_are_served_when_asked() -> None:

@@ -105,6 +105,7 @@ class Streams(RuleBasedStateMachine):
     def begin(self, kinds: list[str], starts: list[str], lane: int) -> None:
         """One stream, and a reader on every transport; a few are a crowd, or not."""
         self.stack_enter(patch("streamhub.crowd._LANE", lane))
+        self.stack_enter(patch("streamhub.crowd._AT_ONCE", 2))
         self.create(b"".join(self.line(kind) + b"\n" for kind in ("event", *kinds)))
         for transport, start in zip(TRANSPORTS, starts, strict=True):
             self.come(transport, ("s0",), start)
