@@ -415,6 +415,9 @@ class Streams(RuleBasedStateMachine):
         self.world.bear(stream, data)
 
     def write(self, stream: str, data: bytes) -> None:
+        before = self.world.files[stream][-2:-1]
+        if before and len(self.file(stream).data) + len(data) in before[0].sizes:
+            self.probe(stream)  # as long as the file before it, it would pass for that, had the server not looked since
         fd = os.open(self.path(stream), os.O_WRONLY | os.O_APPEND)
         try:
             assert os.write(fd, data) == len(data)
