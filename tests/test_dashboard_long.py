@@ -118,6 +118,7 @@ async def test_a_million_events_can_be_searched(browser: Browser, million: Serve
     async with visiting(browser, million.url) as dashboard:
         await dashboard.open("s")
         await dashboard.search("EVENT-777777")
+        await expect(dashboard.row("event-777777")).to_be_visible()  # rows are drawn a frame after the count
         assert await dashboard.texts() == ["event-777777"]
         await dashboard.rows.click()
         await dashboard.page.get_by_role("button", name="View in context").click()
