@@ -34,13 +34,15 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if CI else "dev")
 
 
-# --- what takes long: a browser does; whether the dashboard works at all is worth it ---------------------------------
+# --- what takes long: another program does; whether it works at all is worth it (marked quick) ------------------------
+
+_PROGRAMS = {"browser", "nats_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what goes through a browser."""
+    """Mark as slow what goes through a browser or a NATS server."""
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()) and item.path.name != "test_dashboard_stream.py":
+        if _PROGRAMS & set(getattr(item, "fixturenames", ())) and item.get_closest_marker("quick") is None:
             item.add_marker(pytest.mark.slow)
 
 

@@ -67,6 +67,7 @@ def test_bad_flags(tmp_path: Path, arguments: list[str], said: str) -> None:
     assert "secret" not in outcome.err
 
 
+@pytest.mark.quick
 async def test_once(origin: Path, edge: Path, broker: Broker) -> None:
     """With ``--once`` both end when what is there is carried, and say how much; settings may come from outside."""
     async with started("relay", "push", "--once", "--dir", origin, STREAMHUB_NATS=broker.url) as process:

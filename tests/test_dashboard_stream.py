@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TAIL_NOTE = "The stream is closed: this is the end of the mission"
 
 
+@pytest.mark.quick
 async def test_history_and_live_rows_appear(dashboard: Dashboard, tmp_path: Path) -> None:
     """Who opens late sees the whole mission, then each new event, each once and in order, at the end of the list."""
     with Stream(tmp_path) as stream:
@@ -73,6 +74,7 @@ async def test_closed_stream_says_so(dashboard: Dashboard, tmp_path: Path) -> No
     await expect(dashboard.connection).to_have_text("Ended")
 
 
+@pytest.mark.quick
 async def test_malformed_lines_are_rows(dashboard: Dashboard, tmp_path: Path) -> None:
     """A line that is no event has its row, which says why; the stream goes on after it."""
     lines = [line(1), b'{"torn": \n', b"\xff\xfe\n", b"[1]\n", line(2)]
@@ -150,6 +152,7 @@ async def test_scrolling_to_the_end_follows_again(dashboard: Dashboard, tmp_path
         await expect(dashboard.row("event-100")).to_be_in_viewport()
 
 
+@pytest.mark.quick
 async def test_detail_and_link_to_an_event(dashboard: Dashboard, tmp_path: Path) -> None:
     """A row that is picked shows all of its event; its address opens there, also once the stream is much longer."""
     with Stream(tmp_path) as stream:

@@ -114,6 +114,7 @@ def test_links_in_a_checkout(name: str) -> None:
 # --- the code -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", PAGES)
 def test_examples(

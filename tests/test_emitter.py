@@ -649,6 +649,7 @@ def assert_survived(path: Path, counts: list[int]) -> Iterator[int]:
         assert count <= len(values) <= count + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("streams", "kills"), [pytest.param(1, 40, id="40"), pytest.param(20, 50, id="1000", marks=pytest.mark.slow)]
 )

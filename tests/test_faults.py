@@ -134,6 +134,7 @@ async def test_ten_thousand_streams_with_256_descriptors(tmp_path: Path) -> None
             assert len((await answer.json())["streams"]) == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TRANSPORTS)
 async def test_a_folder_that_vanishes_and_comes_back(tmp_path: Path, kind: Any) -> None:
     """Who reads is told that the stream is gone; made anew, the folder is read like one that was always there."""

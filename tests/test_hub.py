@@ -379,6 +379,7 @@ async def test_a_crowd_looks_at_the_file_once(tmp_path: Path) -> None:
         assert hub.tailer.polls - polls <= 10
 
 
+@pytest.mark.slow
 async def test_a_crowd_that_has_rested_gets_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What came while it rested goes out in one write, and with it what nobody has looked for yet."""
     monkeypatch.setattr("streamhub.crowd._LANE", 1)
@@ -400,6 +401,7 @@ async def test_a_crowd_that_has_rested_gets_the_newest(tmp_path: Path, monkeypat
             assert {len(sink.blobs) for sink in sinks} == {3}
 
 
+@pytest.mark.slow
 async def test_a_hub_that_closes_while_a_crowd_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is looked at, or handed out, after the end."""
     monkeypatch.setattr("streamhub.crowd._LANE", 1)

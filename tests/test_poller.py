@@ -5,6 +5,8 @@ import gc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from streamhub.folder import Folder
 from streamhub.poller import Poller
 from streamhub.tailer import Tailer
@@ -12,8 +14,6 @@ from tests.servers import until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from streamhub.tail import Tail
 
@@ -104,6 +104,7 @@ async def test_a_glance_that_fails(
     assert said == ["went on"]
 
 
+@pytest.mark.slow
 async def test_a_look_that_is_put_off_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick that a glance made needless does not come."""
     (tmp_path / "s.jsonl").write_bytes(b"{}\n")

@@ -37,6 +37,7 @@ def lines(count: int, first: int = 0) -> bytes:
     return b"".join(b'{"n":%d}\n' % number for number in range(first, first + count))
 
 
+@pytest.mark.quick
 async def test_files_are_the_origins(origin: Path, edge: Path, broker: Broker) -> None:
     """Whatever stands in a file stands at the edge: foreign bytes, empty lines, lines longer than a message."""
     (origin / "plain.jsonl").write_bytes(lines(1000))
@@ -53,6 +54,7 @@ async def test_files_are_the_origins(origin: Path, edge: Path, broker: Broker) -
     assert (edge / "plain.jsonl").stat().st_mode & 0o777 == 0o644 & ~os.umask(os.umask(0))
 
 
+@pytest.mark.quick
 async def test_it_follows(origin: Path, edge: Path, broker: Broker) -> None:
     """What comes at the origin comes to the edge, streams that are new too."""
     async with pushing(origin, broker.url), pulling(edge, broker.url) as meter:

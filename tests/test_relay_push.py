@@ -26,6 +26,7 @@ def lines(count: int, size: int = 40) -> list[bytes]:
     return [b'{"n":%0*d}\n' % (size - 7, number) for number in range(count)]
 
 
+@pytest.mark.quick
 async def test_pieces_carry_the_file(origin: Path, broker: Broker) -> None:
     """The payloads are the file, cut between lines; ids, offsets and sequences say where each belongs."""
     data = b"".join(lines(200))

@@ -318,6 +318,7 @@ def test_since_out_of_order(made: tuple[bytes, list[float]], anywhen: float) -> 
             assert model.allows(first_since(file, model.tail, since), since)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     size=st.integers(60, 400),

@@ -297,6 +297,7 @@ def test_growth_in_steps_equals_one_pass(shared: World, parts: list[list[Line]],
     Model([line for part in parts for line in part]).check(store.answer("grows", 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("seed", range(2))
 def test_long_streams(world: World, seed: int, ordered: bool) -> None:

@@ -409,6 +409,7 @@ def test_names_that_come_in_one_tick_of_the_clock_with_others(rig: Rig, monkeypa
     assert set(rig.tailer.names) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_names_of_a_large_folder_are_read_less_often(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a sign that they changed: five hundred a second, and half a minute is the longest."""
     for count, seconds in ((10_000, 20), (10**6, 30)):

@@ -34,6 +34,7 @@ async def test_silence(strict: Server) -> None:
         assert await raw.everything() == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head", [b"G", b"\r\n\r\n\r\n\r\nG", _HEAD[:-1], _HEAD[:-2], _HEAD[:-3], _HEAD[:-4] + b"\r\nX: "]
 )

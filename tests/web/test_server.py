@@ -220,6 +220,7 @@ async def test_requests_in_small_pieces(tmp_path: Path) -> None:
         assert json.loads(await raw.exactly(int(head.fields["content-length"])))["streams"] == []
 
 
+@pytest.mark.slow
 async def test_a_head_that_does_not_come(tmp_path: Path) -> None:
     """Who dribbles a head without an end is cut after a while, however busy it looks."""
     async with served(tmp_path, header_timeout=0.3) as server, Raw(server.url) as raw:

@@ -184,6 +184,7 @@ async def test_clients_that_leave_at_the_end_keep_nobody_from_hearing_it(
     await until(lambda: it.deserted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [WS, SSE])
 async def test_a_client_that_vanishes_without_a_word(tmp_path: Path, stream: Stream, target: str) -> None:
     """A peer whose machine is gone confirms no sign of life: it is found out, and counted as lost; others stay."""
