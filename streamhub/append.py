@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import stat
 import time
 from contextlib import suppress
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # O_NONBLOCK: opening a pipe or a device that somebody planted must not wait. Regular files do not care.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE: Final = 0o644
+_APPENDING: Final = os.O_RDWR | os.O_APPEND
+#: Descriptors are kept from this number on, where there are so many.
+_HIGH: Final = 512
 _TRY_LOCK: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 #: Seconds between two tries for a lock that others hold for microseconds; a spin would only keep them from working.
 _PAUSE: Final = 0.00005
@@ -71,7 +75,8 @@ class AppendFile:
     def lock(self, patience: float) -> None:
         """Lock the file, opening it when it must be, and take in what others have appended.
 
-        Whether the path still leads to this file is asked once a second, as it costs as much as a line.
+        Whether the path still leads to this file is asked once a second, as it costs as much as a line. Whether the
+        descriptor still does is asked each time: whoever closes all he has (a daemon) may have its number again.
 
         Args:
             patience: for how many seconds to wait for somebody else's lock.
@@ -81,8 +86,8 @@ class AppendFile:
         """
         self._until = 0
         checked, self._checked = self._checked, _NOWHERE  # if anything goes wrong, ask again next time
-        if checked == _NOWHERE and not self._is_ours():
-            self._fd = _NOWHERE
+        self._forget_if_lost()
+        if self._fd == _NOWHERE:
             self._open()
         self._flock(patience)
         self._now = time.time_ns()
@@ -151,9 +156,12 @@ class AppendFile:
         if not until:
             return False
         try:
-            fcntl.flock(fd, _TRY_LOCK)
-            now = time.time_ns()
-            if not self._latest <= now < until or os.lseek(fd, 0, os.SEEK_END) != self._end:
+            try:
+                fcntl.flock(fd, _TRY_LOCK)
+                now = time.time_ns()
+                if not self._latest <= now < until or os.lseek(fd, 0, os.SEEK_END) != self._end:
+                    return False
+            except OSError:  # another has the lock, or the descriptor is not ours any more
                 return False
             line = b'%b%06dZ"%b\n' % (self._second, (now - until + _SECOND) // 1000, rest)
             written = self._write(fd, line)
@@ -162,8 +170,6 @@ class AppendFile:
             if written != len(line):
                 self._until = 0
                 self._see_short_write(line[:written], len(line))
-        except BlockingIOError:
-            return False
         finally:
             try:
                 fcntl.flock(fd, fcntl.LOCK_UN)
@@ -182,6 +188,7 @@ class AppendFile:
 
     def close(self) -> None:
         """Let go of the file; the next lock() opens it again. A forked child's close leaves its parent's lock alone."""
+        self._forget_if_lost()
         fd, self._fd, self._checked, self._until = self._fd, _NOWHERE, _NOWHERE, 0
         if fd != _NOWHERE:
             with suppress(OSError):  # a network disk's late refusal; who has to know asks for fsync
@@ -204,25 +211,37 @@ class AppendFile:
 
     def _open(self) -> None:
         os.makedirs(self.path.parent, exist_ok=True)
-        self._fd = os.open(self.path, _FLAGS, _MODE)
-        found = os.fstat(self._fd)
-        if not stat.S_ISREG(found.st_mode):
-            self.close()
-            raise OSError(errno.EINVAL, "it is no regular file")
-        identity = (found.st_dev, found.st_ino)
+        fd = os.open(self.path, _FLAGS, _MODE)
+        try:
+            identity = _identity(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = _out_of_the_way(fd)
         self.replaced |= self._identity not in {None, identity}
         self._identity = identity
         self._end = _NOWHERE
         if self._durable:
             _sync_directory(self.path.parent)
 
-    def _is_ours(self) -> bool:
-        """Whether the descriptor is still this file's: whoever closes all he has (a daemon) may reuse its number."""
+    def _forget_if_lost(self) -> None:
+        """Forget a descriptor that somebody closed, and whose number may be of another file: that is not ours to close.
+
+        One whose file the disk has lost is closed: opened anew, the file may be there again.
+        """
+        if self._fd == _NOWHERE:
+            return
+        ours = False
         try:
             held = os.fstat(self._fd)
-        except OSError:
-            return False
-        return (held.st_dev, held.st_ino) == self._identity
+            flags = fcntl.fcntl(self._fd, fcntl.F_GETFL)
+            ours = (held.st_dev, held.st_ino) == self._identity and flags & _APPENDING == _APPENDING
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                with suppress(OSError):
+                    os.close(self._fd)
+        if not ours:
+            self._fd = _NOWHERE
 
     def _is_in_place(self) -> bool:
         """Whether the path still leads to the file."""
@@ -251,8 +270,6 @@ class AppendFile:
 
     def _take_in(self, end: int) -> None:
         """Look at an end of the file that is not the one this object wrote."""
-        if not self._is_ours():
-            raise OSError(errno.EBADF, "the mission closed the file's descriptor")
         found = read_end(self._fd, end)
         if is_final(found.rest):
             # Its writer was stopped one byte short. More lines after it would reopen the stream for some readers.
@@ -262,6 +279,25 @@ class AppendFile:
         self.closed = found.closed
         self._latest = max(self._latest, found.latest)
         self._end = end
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    """The regular file that is open; an OSError when it is none."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return found.st_dev, found.st_ino
+
+
+def _out_of_the_way(fd: int) -> int:
+    """The same open file at a high number, if one is free: low ones are those that a mission closes and gets again."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(_HIGH, most // 2))
+    except OSError:
+        return fd
+    os.close(fd)
+    return high
 
 
 def _sync_directory(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamhub.batch import is_final
@@ -25,7 +26,8 @@ class End(NamedTuple):
     rest: bytes
     #: Whether the last line before that, empty ones apart, is a final status.
     closed: bool
-    #: The time of the last line that has one, in nanoseconds since 1970; 0 when none is found.
+    #: The time of the last line that has one, in nanoseconds since 1970; 0 when none is found. That of a line which
+    #: lacks nothing but its newline counts.
     latest: int
 
 
@@ -36,9 +38,8 @@ def read_end(fd: int, end: int) -> End:
     filled = (line for line in lines if line)  # one of white space is no empty line: to readers it is malformed
     last = next(filled, b"")
     closed = is_final(last)
-    moment = time_of(last)
-    while moment is None and (last := next(filled, b"")):
-        moment = time_of(last)
+    times = (time_of(line) for line in chain((rest, last), filled))
+    moment = next((time for time in times if time is not None), None)
     return End(rest, closed, 0 if moment is None else nanoseconds(moment))
 
 

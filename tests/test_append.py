@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -278,8 +279,6 @@ def test_at_once_on_a_descriptor_that_was_reused(path: Path) -> None:
         assert refused(file)
     assert precious.read_bytes() == b""
     os.close(file._fd)
-    with pytest.raises(OSError, match="descriptor"):
-        file.append_at_once(REST)
     assert refused(file)
     append(file)
     assert len(times(path)) >= 2
@@ -528,33 +527,94 @@ def test_cut(path: Path, size: int) -> None:
 
 
 def test_descriptor_that_was_closed(path: Path) -> None:
-    """A mission that closes every descriptor it has: the next lock but one finds the file again."""
+    """A mission that closes every descriptor it has: the next lock finds the file again."""
     file = made(path)
     append(file)
     os.close(file._fd)
-    with pytest.raises(OSError, match="descriptor"):
-        append(file)
     append(file)
     assert len(times(path)) == 2
     assert not file.replaced
 
 
-def test_descriptor_that_was_reused(path: Path) -> None:
-    """When the number of a closed descriptor is another file's by now, nothing is written there, nor is it closed."""
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_APPEND | os.O_CREAT])
+@pytest.mark.parametrize("which", ["another", "equal", "same"])
+def test_descriptor_that_was_reused(path: Path, which: str, flags: int) -> None:
+    """A closed descriptor's number may be another file's by now, of that very size, or the mission's own of this one.
+
+    Nothing is written there, it is neither locked nor closed, and keeps its place.
+    """
     file = made(path)
     append(file)
-    precious = path.with_name("precious")
-    with precious.open("wb") as other:
-        number = file._fd
-        os.dup2(other.fileno(), number)
-        with pytest.raises(OSError, match="descriptor"):
-            append(file)
-        append(file)
-        append(file)
-        file.close()
-        assert precious.read_bytes() == b""
-        os.close(number)  # raises if it was closed
+    precious = path if which == "same" else path.with_name("precious")
+    if which != "same":
+        precious.write_bytes(b"x" * (path.stat().st_size if which == "equal" else 0))
+    content, number = precious.read_bytes(), file._fd
+    other, foreign = os.open(precious, flags), precious.open("rb")
+    os.dup2(other, number)
+    if which != "same":  # of its own, the mission cannot lock it and emit
+        fcntl.flock(other, fcntl.LOCK_SH)
+    append(file)
+    append(file)
+    assert os.lseek(other, 0, os.SEEK_CUR) == 0
+    if which != "same":
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(foreign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.close()
+    if which != "same":
+        assert precious.read_bytes() == content
+    os.close(number)  # raises if it was closed
+    os.close(other)
+    foreign.close()
     assert len(times(path)) == 3
+
+
+@pytest.mark.parametrize("how", ["closed", "collected"])
+def test_letting_go_of_a_descriptor_that_was_reused(path: Path, how: str) -> None:
+    """Neither close() nor the end of a file that was forgotten closes what is somebody else's by now."""
+    file = look(made(path))
+    number = file._fd
+    os.close(number)
+    ends = os.pipe()
+    os.dup2(ends[0], number)
+    if how == "closed":
+        file.close()
+    del file
+    for fd in (number, *ends):
+        os.close(fd)  # raises if it was closed
+
+
+def test_its_descriptor_is_out_of_the_way(path: Path) -> None:
+    """A mission that closes one of its own and opens another gets numbers as if there were no stream."""
+    lowest = os.dup(0)
+    os.close(lowest)
+    file = look(made(path))
+    following = os.dup(0)
+    os.close(following)
+    assert following == lowest
+    assert file._fd > 100
+    assert not os.get_inheritable(file._fd)
+
+
+def test_a_disk_that_loses_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network disk may forget an open file: it is opened anew, and the old descriptor is given back."""
+    file = made(path)
+    append(file)
+    before = len(os.listdir("/proc/self/fd"))
+    stat, lost = os.fstat, True
+
+    def fstat(fd: int) -> os.stat_result:
+        if lost:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return stat(fd)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    for _ in range(10):
+        with pytest.raises(OSError, match="Stale"):
+            append(file)
+    lost = False
+    append(file)
+    assert len(times(path)) == 2
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_close(path: Path) -> None:

@@ -24,18 +24,21 @@ def end_of(path: Path, content: bytes, end: int | None = None) -> End:
     [
         (b"", End(b"", False, 0)),
         (b"torn", End(b"torn", False, 0)),
-        (LINE, End(LINE, False, 0)),
+        (LINE, End(LINE, False, NOON)),
         (LINE + b"\n", End(b"", False, NOON)),
         (LINE + b"\n\r\n\n", End(b"", False, NOON)),
         (LINE + b"\nno event\n[1]\ntorn", End(b"torn", False, NOON)),
-        (LINE + b"\n" + FINAL, End(FINAL, False, NOON)),
+        (LINE + b"\n" + FINAL, End(FINAL, False, NOON + 1000)),
         (LINE + b"\n" + FINAL + b"\n\n", End(b"", True, NOON + 1000)),
         (FINAL + b"\n" + LINE + b"\n", End(b"", False, NOON)),
         (LINE + b"\n" + b"x" * 3_000_000 + b"\n", End(b"", False, NOON)),
     ],
 )
 def test_end(tmp_path: Path, content: bytes, end: End) -> None:
-    """What is torn, whether the last whole line that is not empty is final, and the time of the last that has one."""
+    """What is torn, whether the last whole line that is not empty is final, and the time of the last that has one.
+
+    A line has a time before it has its newline: whoever gives it one must not write an earlier time after it.
+    """
     assert end_of(tmp_path / "a.jsonl", content) == end
 
 
@@ -45,7 +48,9 @@ def test_every_byte(tmp_path: Path) -> None:
     for byte in range(len(content) + 1):
         whole, found = content[:byte].count(b"\n"), end_of(tmp_path / "a.jsonl", content, byte)
         assert found.rest == content[:byte].split(b"\n")[-1]
-        assert (found.closed, found.latest) == [(False, 0), (False, NOON), (True, NOON + 1000)][whole]
+        assert found.closed == (whole == 2)
+        told = content[: byte + 1].count(b"\n")  # a line that lacks nothing but its newline has a time already
+        assert found.latest == [0, NOON, NOON + 1000][told]
 
 
 def test_long_torn_line(tmp_path: Path) -> None:
