@@ -21,12 +21,12 @@ import os
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias, TypeGuard, get_args
 
 from streamhub import current
 from streamhub.append import AppendFile
 from streamhub.errors import ConfigError, EmitError, InvalidEventError, StreamhubError
-from streamhub.events import Payload, State, Status, line_rest
+from streamhub.events import TIME_BYTES, Payload, State, Status, line_rest
 from streamhub.plain import PlainLines
 from streamhub.stream_id import file_name, new_stream_id
 from streamhub.writer import Fsync, StreamWriter
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 #: How a mission may end.
 EndState: TypeAlias = Literal["completed", "failed", "cancelled"]
+
+#: The longest line that is written unless one says otherwise, in bytes: what readers are shown by default.
+DEFAULT_MAX_LINE: Final = 1024 * 1024
 
 #: Where streams are kept when nobody says otherwise, relative to where the process runs.
 DEFAULT_DIRECTORY: Final = "outputs/execution_streams"
@@ -52,6 +55,30 @@ _SET_UP_WRONGLY: Final = {
 def default_directory() -> str:
     """Where streams are kept: what ``STREAMHUB_DIR`` says, else ``outputs/execution_streams``."""
     return os.environ.get("STREAMHUB_DIR") or DEFAULT_DIRECTORY
+
+
+def stream_path(stream: str, directory: str | os.PathLike[str] | None) -> Path:
+    """Where a stream's file is; absolute, since the process may change its directory.
+
+    Raises:
+        InvalidStreamIdError: it can be no stream's id.
+        ConfigError: there is no directory that the path could be relative to.
+    """
+    name = file_name(stream)
+    try:
+        return Path(directory or default_directory()).absolute() / name
+    except OSError as error:
+        reason = f"the current directory cannot be told: {error.strerror}"
+        raise ConfigError(f"{str(directory or default_directory())!a}: {reason}; give an absolute one") from error
+
+
+def end_by(kind: type[BaseException], error: BaseException | None) -> tuple[EndState, str | None]:
+    """How a mission ends that an exception left: its state, and a detail."""
+    if issubclass(kind, SystemExit) and isinstance(error, SystemExit) and error.code in {None, 0}:
+        return "completed", None
+    # asyncio, which has the last of them, is not imported for its name.
+    broken_off = issubclass(kind, (KeyboardInterrupt, GeneratorExit)) or kind.__name__ == "CancelledError"
+    return "cancelled" if broken_off else "failed", kind.__name__
 
 
 class Emitter(current.EventStream):
@@ -77,6 +104,7 @@ class Emitter(current.EventStream):
         closes_stream: bool = True,
         strict: bool = False,
         fsync: Fsync = "never",
+        max_line: int = DEFAULT_MAX_LINE,
     ) -> None:
         """Open the stream: a new one, or one that is there and goes on.
 
@@ -89,6 +117,8 @@ class Emitter(current.EventStream):
             fsync: when to wait for the disk: ``never``; ``interval``: once a second at most, by the event that finds
                 it due, and at the end; ``always``: for each event. It is for power cuts: what a killed process has
                 written stays written.
+            max_line: the longest line, in bytes; a longer event is dropped. Above the server's ``--max-line`` readers
+                get a stand-in instead of the event.
 
         Raises:
             InvalidEventError: ``mission_id`` can be none.
@@ -102,8 +132,8 @@ class Emitter(current.EventStream):
             raise ConfigError(f"fsync {fsync!r} is unknown: use never, interval or always")
         self.mission_id = mission_id
         self.live_stream_id = new_stream_id() if live_stream_id is None else live_stream_id
-        name = file_name(self.live_stream_id)
-        self.path = Path(directory or default_directory()).absolute() / name
+        self.path = stream_path(self.live_stream_id, directory)
+        self._longest = max_line - TIME_BYTES
         self._closes_stream = closes_stream
         self._strict = strict
         self._writer = StreamWriter(AppendFile(self.path, durable=fsync != "never"), mission_id, fsync=fsync)
@@ -126,11 +156,14 @@ class Emitter(current.EventStream):
         error: StreamhubError | None
         try:
             rest = self._plain.rest(payload) or line_rest(self.mission_id, payload)
-        except InvalidEventError as invalid:
-            error = invalid
-            self._writer.drop(invalid, type(payload).__name__)
-        else:
+            if len(rest) > self._longest:
+                self._refuse_length(rest)
             error = self._writer.write(rest, type(payload) is Status and payload.final)
+        except Exception as failure:  # noqa: BLE001 - what nobody foresaw, too: no memory, no stack, a clock gone mad
+            try:
+                error = self._give_up(failure, type(payload).__name__)
+            except RecursionError:  # there is no stack left to count it on, and the mission will soon meet that itself
+                return
         if error is not None and self._strict:
             raise error
 
@@ -142,27 +175,25 @@ class Emitter(current.EventStream):
         Raises:
             InvalidEventError, EmitError, StreamClosedError: as emit() does, strict only.
         """
-        if state is None and not self._closes_stream:
-            self._raise_if_strict(self._writer.close())
-            return
+        error: StreamhubError | None
         try:
-            rest = line_rest(self.mission_id, Status(state or "completed", self._closes_stream, detail))
-        except InvalidEventError as error:
-            self._raise_if_strict(error)
-            # An end that is badly told is better than none: nobody waits for more.
-            known = state is None or state in get_args(State)
-            end: State = (state or "completed") if known else "failed"
-            rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
-        self._raise_if_strict(self._writer.close(rest, final=self._closes_stream))
+            rest = b"" if state is None and not self._closes_stream else self._end(state, detail)
+            error = self._writer.close(rest, final=bool(rest) and self._closes_stream)
+        except StreamhubError:
+            raise  # strict, or it would have been told otherwise
+        except Exception as failure:  # noqa: BLE001 - as in emit()
+            error = self._give_up(failure, "Status")
+        self._raise_if_strict(error)
 
-    def lose(self, error: StreamhubError, kind: str) -> None:
-        """Count an event that did not get here; viewers are told with the next one.
+    def lose(self, error: StreamhubError, kind: str, count: int = 1) -> None:
+        """Count events that did not get here; viewers are told with the next one.
 
         Args:
-            error: why.
-            kind: what it was; the first of a kind is logged.
+            error: why; it is logged once.
+            kind: what they were.
+            count: how many.
         """
-        self._writer.drop(error, kind)
+        self._writer.drop(error, kind, count)
 
     def __enter__(self) -> Self:
         current.enter(self)
@@ -176,7 +207,7 @@ class Emitter(current.EventStream):
             self.close()
             return
         with suppress(StreamhubError):  # the mission's own exception is the one to see; this one was logged
-            self.close("failed" if self._closes_stream else None, kind.__name__)
+            self.close(*(end_by(kind, error) if self._closes_stream else (None, None)))
 
     def _open(self) -> None:
         try:
@@ -190,6 +221,29 @@ class Emitter(current.EventStream):
             self._writer.begin_outage(error)
             self._raise_if_strict(EmitError(message))
 
+    def _end(self, state: EndState | None, detail: str | None) -> bytes:
+        """The last line from its timestamp on. An end that is badly told is better than none: nobody waits for more."""
+        told: State = "completed" if state is None else state
+        try:
+            rest = line_rest(self.mission_id, Status(told, self._closes_stream, detail))
+            if len(rest) > self._longest:
+                self._refuse_length(rest)
+        except InvalidEventError as error:
+            self._raise_if_strict(error)
+            end: State = told if _is_state(told) else "failed"
+            rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
+        return rest
+
+    def _refuse_length(self, rest: bytes) -> NoReturn:
+        size, most = len(rest) + TIME_BYTES, self._longest + TIME_BYTES
+        raise InvalidEventError(f"the event's line has {size} bytes: write {most} at most, or raise max_line")
+
+    def _give_up(self, failure: Exception, kind: str) -> StreamhubError:
+        """Count an event that something was wrong with."""
+        error = failure if isinstance(failure, StreamhubError) else EmitError(f"{type(failure).__name__}: {failure!a}")
+        self._writer.drop(error, kind)
+        return error
+
     def _raise_if_strict(self, error: StreamhubError | None) -> None:
         if error is not None and self._strict:
             raise error
@@ -198,6 +252,10 @@ class Emitter(current.EventStream):
         """Called in a forked child: go on with the stream there, on a file and a lock of its own."""
         self._closes_stream = False
         self._writer.after_fork()
+
+
+def _is_state(told: object) -> TypeGuard[State]:
+    return type(told) is str and told in get_args(State)
 
 
 _alive: Final[weakref.WeakSet[Emitter]] = weakref.WeakSet()

@@ -24,6 +24,22 @@ from streamhub.errors import InvalidEventError
 State: TypeAlias = Literal["started", "running", "completed", "failed", "cancelled"]
 
 
+# An event is made in the mission's own code, so that what it is made of may do anything but raise here: what it has
+# of methods is not asked, nor what it says that it is.
+
+
+def _is_empty(text: object) -> bool:
+    return issubclass(type(text), str) and not str.__len__(text)  # type: ignore[arg-type]
+
+
+def _word_for(number: Any) -> str | None:  # noqa: ANN401 - a float, as the caller knows
+    if math.isfinite(number):
+        return None
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if math.copysign(1, number) > 0 else "-Infinity"
+
+
 #: What a signal may carry.
 SignalValue: TypeAlias = str | int | float | bool | None
 
@@ -36,7 +52,7 @@ class Navigation(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.detail, str) and not self.detail:
+        if self.detail is not None and _is_empty(self.detail):
             force_setattr(self, "detail", None)
 
 
@@ -49,9 +65,9 @@ class Extraction(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.url, str) and not self.url:
+        if self.url is not None and _is_empty(self.url):
             force_setattr(self, "url", None)
-        if isinstance(self.detail, str) and not self.detail:
+        if self.detail is not None and _is_empty(self.detail):
             force_setattr(self, "detail", None)
 
 
@@ -63,11 +79,11 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.detail, str) and not self.detail:
+        if self.detail is not None and _is_empty(self.detail):
             force_setattr(self, "detail", None)
         # JSON has no number for these, and a viewer is helped more by the word than by a hole.
-        if isinstance(self.value, float) and not math.isfinite(self.value):
-            force_setattr(self, "value", _NOT_FINITE.get(self.value, "NaN"))
+        if issubclass(type(self.value), float) and (word := _word_for(self.value)):
+            force_setattr(self, "value", word)
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,7 +94,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.detail, str) and not self.detail:
+        if self.detail is not None and _is_empty(self.detail):
             force_setattr(self, "detail", None)
 
 
@@ -86,7 +102,6 @@ Payload: TypeAlias = Navigation | Extraction | Signal | Status
 
 _LINE_START: Final = b'{"timestamp":"'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 Timestamp: TypeAlias = Annotated[
@@ -221,6 +236,10 @@ def line_second(seconds: int) -> bytes:
     return b"%b%04d-%02d-%02dT%02d:%02d:%02d." % (_LINE_START, year, month, day, hour, minute, second)
 
 
+#: Bytes of a line up to the end of its timestamp, the quote included.
+TIME_BYTES: Final = len(line_start(0))
+
+
 def line_rest(mission_id: str, payload: Payload) -> bytes:
     """A line from its timestamp on, without the newline.
 
@@ -234,6 +253,8 @@ def line_rest(mission_id: str, payload: Payload) -> bytes:
         _payload_decoders[kind].decode(body)  # what could not be read back is not written
     except _JSON_ERRORS as error:
         raise InvalidEventError(f"{_EVENT_TYPE_OF[kind]} payload: {_explain(error)}") from error
+    if b"\n" in body:  # within what is encoded already (msgspec.Raw)
+        raise InvalidEventError(f"{_EVENT_TYPE_OF[kind]} payload: a line feed stands between its fields")
     return b"%b%b}" % (middle, body)
 
 

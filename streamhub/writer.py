@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from streamhub.errors import EmitError, StreamClosedError, StreamhubError
@@ -20,6 +21,8 @@ Fsync: TypeAlias = Literal["never", "interval", "always"]
 PATIENCE: Final = 5.0
 #: The same while somebody does not let go of it.
 BRIEF_PATIENCE: Final = 0.01
+#: So many different reasons why an event could not be made are logged.
+_MOST_REASONS: Final = 32
 #: With ``fsync="interval"``: how many seconds at least lie between two waits for the disk.
 FSYNC_INTERVAL: Final = 1.0
 
@@ -114,11 +117,12 @@ class StreamWriter:
         self._speak()
         return error
 
-    def drop(self, error: StreamhubError, kind: str) -> None:
-        """Count an event that no line could be made of; the first of its kind is logged."""
+    def drop(self, error: StreamhubError, kind: str, count: int = 1) -> None:
+        """Count events that no line could be made of; each reason is logged once."""
         with self._lock:
-            self._count()
-            self._say_once(kind, f"a {kind} event was dropped (said once): {error}")
+            self._count(count)
+            if len(self._said) < _MOST_REASONS:
+                self._say_once(f"{kind}: {error}", f"dropped: {kind} (said once): {error}")
         self._speak()
 
     def begin_outage(self, error: OSError) -> None:
@@ -143,16 +147,22 @@ class StreamWriter:
             return None
         self._busy = True
         try:
+            error = self._put(rest, final, last)
+            while self._queue:
+                self._put(*self._queue.popleft())
+            return error
+        finally:
+            self._busy = False
+            if self._queue:  # the handler struck after that, or raised
+                self._submit(*self._queue.popleft())
+
+    def _put(self, rest: bytes, final: bool, last: bool) -> StreamhubError | None:  # noqa: FBT001
+        try:
             if not (last or self._untold or self._recovering or self._syncs) and self._file.append_at_once(rest):
                 return None
             return self._write(rest, final=final, last=last)
         except OSError as error:  # the event's own; _write() sees to its own
             return self._fail(rest, error, final=False)
-        finally:
-            self._busy = False
-            if self._queue:
-                rest, final, last = self._queue.popleft()
-                self._submit(rest, final, last)
 
     def _write(self, rest: bytes, *, final: bool, last: bool) -> StreamhubError | None:
         error: StreamhubError | None = None
@@ -180,7 +190,11 @@ class StreamWriter:
         except OSError as error:
             return self._fail(rest, error, final=final)
         finally:
-            file.unlock()
+            try:
+                file.unlock()
+            except BaseException:  # a signal's handler struck and raised before it had begun
+                file.unlock()
+                raise
         if self._said and "outage" in self._said:
             self._end_outage()
         return None
@@ -237,9 +251,9 @@ class StreamWriter:
         self._say_once("closed", "has ended, events after the end are dropped")
         return StreamClosedError(f"{self._file.path} has ended: give the mission a new stream id")
 
-    def _count(self) -> None:
-        self._dropped += 1
-        self._untold += 1
+    def _count(self, count: int = 1) -> None:
+        self._dropped += count
+        self._untold += count
 
     def _say_once(self, key: str, message: str) -> None:
         if key not in self._said:
@@ -250,4 +264,5 @@ class StreamWriter:
         # Never under the lock: a log handler has locks of its own, and may want to emit.
         while self._notes and not self._busy:
             level, message = self._notes.popleft()
-            _log.log(level, "stream %s: %s", self._file.path, message)
+            with suppress(Exception):  # a mission's log handler or filter that raises: it is not to notice here
+                _log.log(level, "stream %s: %s", self._file.path, message)

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,12 +167,23 @@ def test_failed_mission(tmp_path: Path) -> None:
     assert payloads(stream.path) == [Status("failed", True, "Missed")]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
-def test_mission_that_is_broken_off(tmp_path: Path, error: type[BaseException]) -> None:
-    """What is no Exception ends the stream just so, and goes on its way."""
-    with pytest.raises(error), Emitter("m", "a", tmp_path) as stream:
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (KeyboardInterrupt(), Status("cancelled", True, "KeyboardInterrupt")),
+        (asyncio.CancelledError(), Status("cancelled", True, "CancelledError")),
+        (GeneratorExit(), Status("cancelled", True, "GeneratorExit")),
+        (SystemExit(), Status("completed", True)),
+        (SystemExit(0), Status("completed", True)),
+        (SystemExit(3), Status("failed", True, "SystemExit")),
+        (SystemExit("no"), Status("failed", True, "SystemExit")),
+    ],
+)
+def test_mission_that_is_broken_off(tmp_path: Path, error: BaseException, end: Status) -> None:
+    """Who is told to stop is cancelled, who leaves in peace is done; either way the exception goes on its way."""
+    with pytest.raises(type(error)), Emitter("m", "a", tmp_path) as stream:
         raise error
-    assert payloads(stream.path) == [Status("failed", True, error.__name__)]
+    assert payloads(stream.path) == [end]
 
 
 def test_closing_by_hand(tmp_path: Path) -> None:
@@ -408,6 +423,151 @@ def test_bad_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, state: Any, d
         strict.close(state, detail)
     strict.close()
     assert names(strict.path) == ["completed"]
+
+
+def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One wrong field must not hide another, nor a mission that gets everything wrong fill the log."""
+    stream = Emitter("m", "a", tmp_path)
+    for _ in range(3):
+        stream.extraction("prices", "12")  # type: ignore[arg-type]
+        stream.extraction("prices", -1)
+    assert len(caplog.records) == 2
+    for number in range(100):
+        stream.status(f"state-{number}")  # type: ignore[arg-type]
+        stream.emit(type(f"Payload{number}", (), {})())
+    assert stream.dropped == 206
+    assert len(caplog.records) < 50
+
+
+def test_line_that_is_too_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What readers would be shown a stand-in for is dropped, counted and told; a line at the limit is written."""
+    stream = Emitter("m", "a", tmp_path, max_line=200)
+    stream.signal("n", "x" * 150)
+    stream.signal("n")
+    size = len(lines(stream.path)[-1])
+    stream.signal("n" * (1 + 200 - size))
+    stream.signal("n" * (2 + 200 - size))
+    assert stream.dropped == 2
+    assert max(len(line) for line in lines(stream.path)) == 200
+    assert "201 bytes" in caplog.text
+    with pytest.raises(InvalidEventError, match="200 at most"):
+        Emitter("m", "b", tmp_path, max_line=200, strict=True).signal("x" * 200)
+
+
+def test_end_that_is_too_long(tmp_path: Path) -> None:
+    """The stream ends nevertheless: an end that nobody takes for one would be waited for for ever."""
+    stream = Emitter("m", "a", tmp_path)
+    stream.close("failed", "x" * 2_000_000)
+    (payload,) = payloads(stream.path)
+    assert (payload.state, payload.final) == ("failed", True)
+    with pytest.raises(StreamClosedError):
+        Emitter("m", "a", tmp_path)
+
+
+def proxy() -> Any:
+    """What only says what it is while there is something behind it."""
+
+    class Proxy:
+        __class__: Any = property(lambda _self: _raise(Missed()))
+
+    return Proxy()
+
+
+class Text(str):
+    """A text that cannot be asked whether it is empty."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        raise Missed
+
+    __len__ = __bool__
+
+
+class Number(float):
+    """A number that cannot be looked up."""
+
+    def __hash__(self) -> int:
+        raise Missed
+
+    __eq__ = __ne__ = __bool__ = __hash__  # type: ignore[assignment]
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+@pytest.mark.parametrize("make", [proxy, Text, lambda: Text("x"), *(partial(Number, n) for n in ("nan", "inf", 1))])
+def test_objects_that_raise(tmp_path: Path, make: Callable[[], Any]) -> None:
+    """Whatever an argument does when it is asked, the mission does not meet it; the event is told or counted."""
+    odd = make()
+    stream = Emitter("m", "a", tmp_path)
+    stream.navigation(odd, odd, odd)
+    stream.extraction(odd, odd, odd, odd)
+    stream.signal(odd, odd, odd)
+    stream.signal("n", odd)
+    stream.status(odd, odd, odd)
+    stream.emit(odd)
+    assert stream.dropped + sum(b"events_dropped" not in line for line in lines(stream.path)) == 6
+    stream.close(odd, odd)
+    assert payloads(stream.path)[-1].final
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, OverflowError, ZeroDivisionError])
+def test_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """Memory or stack that has run out, a clock beyond all years, a fault of our own: counted, not raised."""
+    stream = Emitter("m", "a", tmp_path)
+    strict = Emitter("m", "b", tmp_path, strict=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("streamhub.writer.StreamWriter._submit", lambda *_: _raise(error()))
+        stream.signal("one")
+        with pytest.raises(EmitError, match=error.__name__):
+            strict.signal("one")
+    assert stream.dropped == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("streamhub.writer.StreamWriter.close", lambda *_, **__: _raise(error()))
+        stream.close()
+    stream.signal("two")
+    assert payloads(stream.path) == [Signal("events_dropped", 2), Signal("two")]
+
+
+def test_stack_that_has_run_out(tmp_path: Path) -> None:
+    """However deep a mission is when it emits: the stream goes on, and is as it should be."""
+    stream = Emitter("m", "a", tmp_path)
+    stream.signal("first")
+
+    def dive() -> None:
+        with suppress(RecursionError):
+            dive()
+        stream.signal("deep")  # on the way up: from the very last frame on
+
+    with suppress(RecursionError):
+        dive()
+    stream.signal("last")
+    assert names(stream.path)[-1] == "last"
+    assert_times_in_order(stream.path)
+
+
+def test_log_handler_that_raises(tmp_path: Path) -> None:
+    """A mission's log handler or filter that fails is no trouble of whoever emits."""
+    logger = logging.getLogger("streamhub.emitter")
+    refuse = lambda _record: _raise(Missed())  # noqa: E731
+    logger.addFilter(refuse)
+    try:
+        with Emitter("m", "a", tmp_path) as stream:
+            stream.signal(None)  # type: ignore[arg-type]
+            stream.signal("good")
+    finally:
+        logger.removeFilter(refuse)
+    assert names(stream.path) == ["events_dropped", "good", "completed"]
+
+
+def test_encoded_already(tmp_path: Path) -> None:
+    """What is JSON already may not break the line."""
+    stream = Emitter("m", "a", tmp_path)
+    stream.signal(msgspec.Raw(b'"a",\n"value":1'))  # type: ignore[arg-type]
+    stream.signal(msgspec.Raw(b'"b"'))  # type: ignore[arg-type]
+    assert payloads(stream.path) == [Signal("events_dropped", 1), Signal("b")]
 
 
 @pytest.mark.parametrize("mission_id", ["", None, 42, "\ud800", ["m"]])

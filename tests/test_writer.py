@@ -465,6 +465,46 @@ def test_strike_in_the_middle_of_a_write(path: Path) -> None:
     assert isinstance(writer.write(rest("late")), StreamClosedError)
 
 
+def test_many_strikes_in_the_middle_of_a_write(path: Path) -> None:
+    """However many events a handler emits, or handlers, they come in order, and none is left behind."""
+    file = StruckFile(path)
+    writer = StreamWriter(file, "m")
+    many = [f"within {number}" for number in range(5_000)]
+
+    def strike() -> None:
+        for name in many:
+            writer.write(rest(name))
+        file.strike = lambda: writer.write(rest("within that"))
+
+    file.strike = strike
+    writer.write(rest("one"))
+    writer.write(rest("two"))
+    assert names(path) == ["one", *many, "within that", "two"]
+    assert writer.dropped == 0
+
+
+def test_interrupt_before_the_lock_is_let_go_of(path: Path) -> None:
+    """Ctrl-C at the worst moment: nobody else is kept waiting for the file."""
+
+    class Interrupted(AppendFile):
+        strikes = 0
+
+        def unlock(self) -> None:
+            self.strikes += 1
+            if self.strikes == 2:  # open() was the first
+                raise KeyboardInterrupt
+            super().unlock()
+
+    writer = StreamWriter(Interrupted(path), "m")
+    writer.open()
+    with pytest.raises(KeyboardInterrupt):
+        writer.write(rest("one"))
+    with path.open("rb") as foreign:
+        fcntl.flock(foreign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    writer.write(rest("two"))
+    assert names(path) == ["one", "two"]
+
+
 def test_strike_with_something_to_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is logged in the middle of a write, where a log handler's own lock could be waited for, but after it."""
     file = StruckFile(path)
