@@ -14,19 +14,19 @@ once: there is nothing to await. An event's time is that of its writing. When th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
 import weakref
-from collections import deque
-from pathlib import Path
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from streamhub import current
-from streamhub.emitter import Emitter, default_directory
-from streamhub.errors import EmitError, StreamhubError
+from streamhub.emitter import DEFAULT_MAX_LINE, Emitter, end_by, stream_path
+from streamhub.errors import EmitError
 from streamhub.events import Signal, line_middle
-from streamhub.stream_id import file_name, new_stream_id
+from streamhub.stream_id import new_stream_id
 from streamhub.worker import Worker
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class AsyncEmitter(current.EventStream):
         *,
         closes_stream: bool = True,
         fsync: Fsync = "never",
+        max_line: int = DEFAULT_MAX_LINE,
         capacity: int = 10_000,
     ) -> None:
         """Nothing is opened before the block is entered, or the first event comes.
@@ -72,26 +73,25 @@ class AsyncEmitter(current.EventStream):
             directory: where streams are kept; see default_directory().
             closes_stream: whether close() and the end of the block end the stream.
             fsync: when to wait for the disk; see :class:`Emitter`.
+            max_line: the longest line, in bytes; see :class:`Emitter`.
             capacity: how many events may wait to be written.
 
         Raises:
             InvalidEventError: ``mission_id`` can be none.
             InvalidStreamIdError: ``live_stream_id`` can be none.
+            ConfigError: the directory cannot be told.
         """
         line_middle(mission_id, Signal)  # raises, if it must
         self.mission_id = mission_id
         self.live_stream_id = new_stream_id() if live_stream_id is None else live_stream_id
-        directory = Path(directory or default_directory()).absolute()
-        self.path = directory / file_name(self.live_stream_id)
-        self._writing = _Writing(
-            functools.partial(
-                Emitter, mission_id, self.live_stream_id, directory, closes_stream=closes_stream, fsync=fsync
-            )
-        )
+        self.path = stream_path(self.live_stream_id, directory)
+        make = functools.partial(Emitter, mission_id, self.live_stream_id, self.path.parent, max_line=max_line)
+        self._writing = _Writing(functools.partial(make, closes_stream=closes_stream, fsync=fsync))
         self._closes_stream = closes_stream
         self._capacity = capacity
         self._worker = Worker()
-        self._overflow: deque[str] = deque()  # what there was no room for, until the viewers are told
+        # What there was no room for, until the viewers are told; a queue, since signal handlers add to it too.
+        self._overflow: deque[str] = deque()
         _alive.add(self)
 
     @property
@@ -128,10 +128,15 @@ class AsyncEmitter(current.EventStream):
             async with asyncio.timeout(_PATIENCE):
                 await asyncio.wrap_future(done)
         except TimeoutError:
-            _log.warning("stream %s: is still being written after %d s: not waiting for it", self.path, _PATIENCE)
+            with contextlib.suppress(Exception):  # the mission's log handlers
+                _log.warning("stream %s: is still being written after %d s: not waiting for it", self.path, _PATIENCE)
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        try:
+            await self.open()
+        except asyncio.CancelledError:  # the file may be there by now, and nobody is to wait for its end
+            self._worker.put(functools.partial(self._writing.close, *self._end_by(asyncio.CancelledError, None)))
+            raise
         current.enter(self)
         return self
 
@@ -142,22 +147,23 @@ class AsyncEmitter(current.EventStream):
         if kind is None:
             await self.close()
             return
-        state: EndState = "cancelled" if issubclass(kind, asyncio.CancelledError) else "failed"
-        await self.close(state if self._closes_stream else None, kind.__name__)
+        await self.close(*self._end_by(kind, error))
 
     def after_fork(self) -> None:
         """Called in a forked child: go on with the stream there, in a thread of its own."""
         self._closes_stream = False
+        self._overflow = deque()
         self._worker.begin()
         self._writing.after_fork()
 
+    def _end_by(
+        self, kind: type[BaseException], error: BaseException | None
+    ) -> tuple[EndState, str | None] | tuple[None, None]:
+        return end_by(kind, error) if self._closes_stream else (None, None)
+
     def _tell_of_overflow(self) -> None:
-        while self._overflow:
-            try:
-                kind = self._overflow.popleft()
-            except IndexError:  # another thread was quicker
-                return
-            self._worker.put(functools.partial(self._writing.lose, kind))
+        if self._overflow:
+            self._worker.put(functools.partial(self._writing.lose, self._overflow))
 
 
 class _Writing:
@@ -167,6 +173,7 @@ class _Writing:
         self._make = make
         self._emitter: Emitter | None = None
         self._lost = 0
+        self._said = False
 
     @property
     def dropped(self) -> int:
@@ -179,13 +186,20 @@ class _Writing:
 
     def write(self, payload: Payload) -> None:
         emitter = self._try_open()
-        if emitter is not None:
+        if emitter is None:
+            self._lost += 1
+        else:
             emitter.emit(payload)
 
-    def lose(self, kind: str) -> None:
+    def lose(self, overflow: deque[str]) -> None:
         emitter = self._try_open()
-        if emitter is not None:
-            emitter.lose(EmitError("too many events wait to be written: the disk does not keep up"), kind)
+        kinds = Counter(overflow.popleft() for _ in range(len(overflow)))
+        for kind, count in kinds.items():
+            error = EmitError("too many events wait to be written: the disk does not keep up")
+            if emitter is not None:
+                emitter.lose(error, kind, count)
+            else:
+                self._lost += count
 
     def close(self, state: EndState | None, detail: str | None) -> None:
         emitter = self._try_open()
@@ -194,14 +208,16 @@ class _Writing:
 
     def after_fork(self) -> None:
         self._make = functools.partial(self._make, closes_stream=False)
+        self._lost = 0
 
     def _try_open(self) -> Emitter | None:
         try:
             return self.open()
-        except StreamhubError as error:
-            self._lost += 1
-            if self._lost == 1:
-                _log.warning("events are dropped: %s", error)
+        except Exception as error:  # noqa: BLE001 - a stream that cannot be, no memory: events are lost, not more
+            if not self._said:
+                self._said = True
+                with contextlib.suppress(Exception):
+                    _log.warning("events are dropped: %s", error)
             return None
 
 

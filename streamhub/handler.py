@@ -46,6 +46,17 @@ class EmitterHandler(logging.Handler):
         self._stream = stream
         self._busy = threading.local()
 
+    def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
+        """Emit one record, if the filters let it through.
+
+        Without the lock that a handler has: emitting needs none, and the emitter may log, to handlers with locks of
+        their own, whose holders may be waiting for this one.
+        """
+        passed: bool | logging.LogRecord = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
     def emit(self, record: logging.LogRecord) -> None:
         """Emit one record."""
         if record.name == _OWN or getattr(self._busy, "now", False):

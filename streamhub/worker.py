@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
+import os
+import sys
 import threading
+import time
 import weakref
 from concurrent.futures import Future, InvalidStateError
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -17,29 +22,30 @@ T = TypeVar("T")
 #: Seconds that the process waits at its end for what is still to be done.
 _PATIENCE: Final = 5.0
 
+_log: Final = logging.getLogger("streamhub.emitter")
+
 
 class Worker:
-    """The thread begins with the first job, and ends with stop(), with the object, or with the process."""
+    """The thread begins with the first job, and ends with the object, or with the process: after what it was given."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
         """Begin without a thread: at first, and in a forked child, where the parent's is not."""
-        # A queue that may be put to from a signal handler in the middle of a put.
-        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._shift = _Shift()
         self._starting = threading.Lock()
+        weakref.finalize(self, self._shift.end).atexit = False
 
     @property
     def waiting(self) -> int:
         """How many jobs are still to be begun."""
-        return self._jobs.qsize()
+        return self._shift.jobs.qsize()
 
     def put(self, job: Callable[[], object]) -> None:
         """Have something done; it must not raise."""
-        self._jobs.put(job)
-        if self._thread is None:
+        self._shift.jobs.put(job)
+        if not self._shift.turn.locked():
             self._start()
 
     def call(self, job: Callable[[], T]) -> Future[T]:
@@ -60,26 +66,93 @@ class Worker:
         return future
 
     def _start(self) -> None:
+        shift = self._shift
+        if shift.over:  # the process ends: threads that are begun now would be cut off
+            shift.do_rest()
+            return
         # Whoever finds it locked need not wait, and must not, in a signal handler: the thread that is being started
         # does what is in the queue.
         if not self._starting.acquire(blocking=False):
             return
         try:
-            if self._thread is None:
-                self._thread = threading.Thread(target=_work, args=(self._jobs,), name="streamhub-emitter", daemon=True)
-                self._thread.start()
-                weakref.finalize(self, _stop, self._jobs, self._thread)
+            _remember(shift)
+            threading.Thread(target=shift.work, name="streamhub-emitter", daemon=True).start()
+        except RuntimeError:
+            pass  # no thread can be had just now: the next job tries again
         finally:
             self._starting.release()
 
 
-def _work(jobs: SimpleQueue[Callable[[], object] | None]) -> None:
-    while (job := jobs.get()) is not None:
-        job()
-        del job  # it may hold the last reference to what ends this thread
+class _Shift:
+    """The jobs of one worker, and whose turn it is to do them: only one thread's at a time, however many begin."""
+
+    def __init__(self) -> None:
+        # A queue that may be put to from a signal handler in the middle of a put.
+        self.jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self.turn = threading.Lock()
+        self.over = False
+
+    def end(self) -> None:
+        """Have the thread end when it has done what there is; nobody waits for that."""
+        self.jobs.put(None)
+
+    def work(self) -> None:
+        """Do what comes, up to the end."""
+        if not self.turn.acquire(blocking=False):
+            return
+        try:
+            while (job := self.jobs.get()) is not None:
+                _do(job)
+                del job  # it may hold the last reference to the worker
+        finally:
+            self.turn.release()
+        self.do_rest()
+
+    def do_rest(self) -> None:
+        """Do what there still is, unless somebody is at it, who then sees to that."""
+        while not self.jobs.empty() and self.turn.acquire(blocking=False):
+            try:
+                with contextlib.suppress(Empty):
+                    while True:
+                        _do(self.jobs.get_nowait())
+            finally:
+                self.turn.release()
 
 
-def _stop(jobs: SimpleQueue[Callable[[], object] | None], thread: threading.Thread) -> None:
-    jobs.put(None)
-    if thread is not threading.current_thread():
-        thread.join(_PATIENCE)
+def _do(job: Callable[[], object] | None) -> None:
+    try:
+        if job is not None:
+            job()
+    except BaseException:  # noqa: BLE001 - one job's trouble is no reason to leave the others undone
+        with contextlib.suppress(Exception):
+            _log.exception("an event could not be written")
+
+
+#: The shifts that may have something left to do when the process ends.
+_running: Final[weakref.WeakSet[_Shift]] = weakref.WeakSet()
+#: The processes, of those that were forked here, that know of it.
+_told: Final[set[int]] = set()
+
+
+def _remember(shift: _Shift) -> None:
+    _running.add(shift)
+    # A child of multiprocessing does not end as processes do, but has a way of its own to be told.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and os.getpid() not in _told:
+        _told.add(os.getpid())
+        util.Finalize(None, _finish, exitpriority=0)
+
+
+def _finish() -> None:
+    """The process ends: wait for what was to be done. What comes from now on is done by whoever brings it."""
+    shifts, deadline = list(_running), time.monotonic() + _PATIENCE
+    for shift in shifts:
+        shift.over = True
+        shift.end()
+    for shift in shifts:
+        if shift.turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            shift.turn.release()
+            shift.do_rest()
+
+
+atexit.register(_finish)

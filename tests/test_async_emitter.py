@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -182,6 +183,9 @@ async def test_its_thread_ends_with_it(tmp_path: Path) -> None:
     path = stream.path
     del stream
     gc.collect()
+    for thread in threading.enumerate():
+        if thread.name == "streamhub-emitter":
+            await asyncio.to_thread(thread.join, 30)
     assert payloads(path) == [Signal("n")]
     assert not [thread for thread in threading.enumerate() if thread.name == "streamhub-emitter"]
 
@@ -205,6 +209,77 @@ os.waitpid(child, 0)
     told = payloads(tmp_path / "s.jsonl")
     assert [payload for payload in told if payload != Signal("child")] == [Signal("parent", n) for n in range(1000)]
     assert told.count(Signal("child")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_child_of_multiprocessing(tmp_path: Path, method: str) -> None:
+    """It leaves without the process's usual end, and has everything written all the same."""
+    (tmp_path / "missions.py").write_text("""
+import multiprocessing, sys
+from streamhub import AsyncEmitter
+
+kept = []
+
+def mission(folder, stream):
+    kept.append(AsyncEmitter("m", stream, folder))
+    for number in range(1000):
+        kept[0].signal("n", number)
+
+if __name__ == "__main__":
+    method, folder = sys.argv[1:]
+    child = multiprocessing.get_context(method).Process(target=mission, args=(folder, "child"))
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+""")
+    arguments = [sys.executable, str(tmp_path / "missions.py"), method, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(arguments, check=True, env=environment, timeout=60)
+    assert payloads(tmp_path / "child.jsonl") == [Signal("n", number) for number in range(1000)]
+
+
+async def test_losses_without_number_are_told_at_once(tmp_path: Path) -> None:
+    """However many found no room while the disk hung: they do not become as many jobs when it goes on."""
+    async with AsyncEmitter("m", "s", tmp_path, capacity=10) as stream:
+        other = stream.path.open("ab")
+        fcntl.flock(other, fcntl.LOCK_EX)
+        while stream.dropped < 50_000:
+            stream.signal("n")
+        other.close()
+        while stream._worker.waiting >= 10:
+            await asyncio.sleep(0.001)
+        stream.signal("kept")
+        assert stream._worker.waiting <= 12
+        await stream.flush()
+        assert stream.dropped == 50_000
+    told = [payload for payload in payloads(stream.path) if isinstance(payload, Signal)]
+    assert sum(signal.value for signal in told if signal.name == "events_dropped") == 50_000  # type: ignore[misc]
+    assert told[-1] == Signal("kept")
+
+
+async def test_a_mission_that_is_cancelled_while_it_begins(tmp_path: Path) -> None:
+    """The file is there, and nobody comes to end it: it ends by itself, as cancelled."""
+    (tmp_path / "s.jsonl").touch()
+    stream = AsyncEmitter("m", "s", tmp_path)
+    with stream.path.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        entering = asyncio.create_task(stream.__aenter__())
+        await asyncio.sleep(0)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+    await stream.flush()
+    assert payloads(stream.path) == [Status("cancelled", True, "CancelledError")]
+
+
+async def test_a_child_tells_of_its_own_losses_only(tmp_path: Path) -> None:
+    """What the parent had no room for is the parent's to tell."""
+    stream = AsyncEmitter("m", "s", tmp_path, capacity=0)
+    stream.signal("n")
+    assert stream.dropped == 1
+    stream.after_fork()
+    assert stream.dropped == 0
 
 
 async def test_an_end_that_takes_too_long_is_not_waited_for(

@@ -139,6 +139,56 @@ def test_it_never_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err.count("--- Logging error ---") == 2
 
 
+def test_no_lock_is_held_while_it_emits(tmp_path: Path) -> None:
+    """The emitter logs an outage to a handler whose holder, in another thread, logs to this one: nobody waits."""
+    inside, go = threading.Event(), threading.Event()
+
+    class Uploader(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            inside.set()
+            go.wait(30)
+            if record.name != "client":
+                logging.getLogger("client").info("connecting")
+
+    uploader = Uploader()
+    stream = Emitter("m", "s", tmp_path, closes_stream=False)
+    handler = EmitterHandler(stream)
+    client, own = logging.getLogger("client"), logging.getLogger("streamhub.emitter")
+    with logging_to(handler) as log:
+        log.addHandler(uploader)
+        client.addHandler(handler)
+        client.setLevel(logging.INFO)
+        own.addHandler(uploader)
+        try:
+            holder = threading.Thread(target=uploader.handle, args=(log.makeRecord("x", 20, "", 0, "", (), None),))
+            holder.start()
+            assert inside.wait(30)
+            stream.close()
+            other = threading.Thread(target=handler.handle, args=(log.makeRecord("y", 20, "", 0, "late", (), None),))
+            other.start()
+            while other.is_alive() and not stream.dropped:
+                other.join(0.01)
+            go.set()
+            holder.join(30)
+            other.join(30)
+            assert not holder.is_alive()
+            assert not other.is_alive()
+        finally:
+            log.removeHandler(uploader)
+            client.removeHandler(handler)
+            own.removeHandler(uploader)
+
+
+def test_filters_are_asked(tmp_path: Path) -> None:
+    """As with any handler."""
+    handler = EmitterHandler()
+    handler.addFilter(lambda record: "secret" not in record.getMessage())
+    with Emitter("m", "s", tmp_path) as stream, logging_to(handler) as log:
+        log.info("a secret")
+        log.info("one")
+    assert [signal.detail for signal in signals(stream.path)] == ["one"]
+
+
 def test_from_many_threads(tmp_path: Path) -> None:
     """Each record of each thread is there, once."""
     with Emitter("m", "s", tmp_path) as stream, logging_to(EmitterHandler(stream)) as log:
