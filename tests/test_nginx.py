@@ -38,12 +38,12 @@ http {{
 """
 
 
-def adapted(directory: Path, certificate: Certificate, port: int, server: Server) -> str:
+def adapted(directory: Path, certificate: Certificate, port: int, upstream: str) -> str:
     """The configuration as it stands, but for where things are on this machine; each of them must be named there."""
     text = CONF.read_text()
     for there, here in {
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-        "server 127.0.0.1:8765;": f"server {server.url.removeprefix('http://')};",
+        "server 127.0.0.1:8765;": f"server {upstream.removeprefix('http://')};",
         "/etc/streamhub/cert.pem": str(certificate.cert),
         "/etc/streamhub/key.pem": str(certificate.key),
         "/var/log/nginx/streamhub.log": str(directory / "access.log"),
@@ -54,10 +54,10 @@ def adapted(directory: Path, certificate: Certificate, port: int, server: Server
 
 
 @contextlib.asynccontextmanager
-async def nginx(program: str, directory: Path, server: Server, certificate: Certificate) -> AsyncIterator[str]:
-    """Nginx before a server; gives its address."""
+async def nginx(program: str, directory: Path, upstream: str, certificate: Certificate) -> AsyncIterator[str]:
+    """Nginx before the server at an address; gives its own."""
     port = free_port()
-    (directory / "streamhub.conf").write_text(adapted(directory, certificate, port, server))
+    (directory / "streamhub.conf").write_text(adapted(directory, certificate, port, upstream))
     user = "user root;" if os.geteuid() == 0 else ""
     (directory / "nginx.conf").write_text(AROUND.format(directory=directory, user=user))
     process = await asyncio.create_subprocess_exec(
@@ -81,7 +81,7 @@ async def front(
     streams.mkdir()
     own.mkdir()
     certificate = make_certificate(tmp_path)
-    async with served(streams) as server, nginx(program, own, server, certificate) as url:
+    async with served(streams) as server, nginx(program, own, server.url, certificate) as url:
         yield url, server, certificate.client()
 
 
@@ -144,15 +144,51 @@ async def test_it_lets_through_what_is_to_be_read_and_no_more(front: Front) -> N
     for path, method, status in (
         ("/", "GET", 200),
         ("/static/client.js", "GET", 200),
-        ("/v1/streams", "POST", 403),
+        ("/v1/streams", "POST", 405),
         ("/metrics", "GET", 403),
         ("/?token=secret", "GET", 200),
     ):
         async with server.session.request(method, url + path, ssl=trust) as answer:
             assert answer.status == status, path
+            assert len(answer.headers.getall("Referrer-Policy")) == 1
     log = server.directory.parent / "nginx" / "access.log"
     await until(lambda: log.exists() and log.read_text().count("\n") >= 5)
     assert "secret" not in log.read_text()
+
+
+async def test_what_is_no_reading_is_answered_by_the_server(front: Front) -> None:
+    """Another method gets the answer that the protocol promises, through the proxy too."""
+    url, server, trust = front
+    for method in ("POST", "PUT", "DELETE"):
+        async with server.session.request(method, f"{url}/v1/streams", ssl=trust, data=b"x") as answer:
+            assert (answer.status, answer.content_type) == (405, "application/problem+json"), method
+            assert answer.headers["Allow"] == "GET,HEAD,OPTIONS"
+
+
+async def test_a_token_is_in_no_log_when_the_server_is_down(
+    tmp_path: Path, require_tool: Callable[[str, str], str]
+) -> None:
+    """Errors are logged with the whole address, but not that of the page, which may carry a token; nor a Referer's."""
+    program = require_tool("nginx", "stands before the server")
+    certificate = make_certificate(tmp_path)
+    trust = certificate.client()
+    async with (
+        nginx(program, tmp_path, f"http://127.0.0.1:{free_port()}", certificate) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        for path, method, size, status in (
+            ("/?token=secret", "GET", 0, 502),
+            ("/?x=1&token=secret", "POST", 2000, 413),
+            ("/metrics?token=secret", "GET", 0, 403),
+            ("/v1/streams", "GET", 0, 502),
+        ):
+            async with session.request(method, url + path, data=b"x" * size, ssl=trust) as answer:
+                assert answer.status == status, path
+                assert answer.headers.getall("Referrer-Policy") == ["no-referrer"]
+    log = (tmp_path / "error.log").read_text()
+    assert '"GET /v1/streams HTTP/1.1"' in log
+    assert "secret" not in log
+    assert "secret" not in (tmp_path / "access.log").read_text()
 
 
 async def test_a_page_is_its_own_origin(front: Front) -> None:
