@@ -196,9 +196,27 @@ async def test_recipes(tmp_path: Path, node_modules: Path, require_tool: Callabl
         assert check(out, lines_of(tmp_path)), (name, out)
 
 
-async def run(text: str, directory: Path) -> bytes:
+async def test_all_of_a_long_stream_again(tmp_path: Path, require_tool: Callable[[str, str], str]) -> None:
+    """The loop leaves nothing behind, so that it prints the same again in the same folder; an unknown id ends it."""
+    require_tool("curl", "is what the recipes are for")
+    with Stream(tmp_path) as stream:
+        for number in range(100):
+            stream.line(number)
+    recipe = recipes()["All of a long stream"]
+    here = tmp_path / "here"
+    async with served(tmp_path, read_chunk=4096) as server:
+        with environment(URL=server.url, ID="s", TMPDIR=str(tmp_path)):
+            for _ in range(2):
+                assert (await run(recipe, here)).splitlines() == lines_of(tmp_path)
+        with environment(URL=server.url, ID="missing", TMPDIR=str(tmp_path)):
+            assert await run(recipe, here, code=22) == b""  # curl's, for a status of 400 or more
+    assert not list(here.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "s.jsonl"}
+
+
+async def run(text: str, directory: Path, *, code: int = 0) -> bytes:
     """What a recipe prints, in a terminal's stead with its input left open."""
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         *("bash", "-euo", "pipefail", "-c", text),
         cwd=directory,
@@ -209,8 +227,8 @@ async def run(text: str, directory: Path) -> bytes:
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.timeout(60):
-        out, errors, code = await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+        out, errors, ended = await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
     assert process.stdin is not None
     process.stdin.close()
-    assert code == 0, (text, out, errors)
+    assert ended == code, (text, out, errors)
     return out
