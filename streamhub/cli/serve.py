@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamhub.cli.cautions import cautions
 from streamhub.cli.help import command
 from streamhub.cli.options import (
     check_directory,
@@ -119,11 +120,14 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
     Prints the server's URL once it listens, and runs until SIGINT or SIGTERM. Tokens may also stand in
     STREAMHUB_TOKEN, as in the file.
     """
-    config = Config(**settings, tokens=hashed(os.environ.get("STREAMHUB_TOKEN", "")))
+    environment = os.environ.get("STREAMHUB_TOKEN", "")
+    config = Config(**settings, tokens=hashed(environment))
     _check_access(config, no_auth=no_auth)
     check_directory(ctx, config.directory)
     os.makedirs(config.directory, exist_ok=True)
     set_up(config)
+    for caution in cautions(config.token_file, environment):
+        _say(config, caution, logging.WARNING)
     manager = Manager.from_environment()
     try:
         if config.workers > 1:
@@ -155,17 +159,20 @@ def _check_access(config: Config, *, no_auth: bool) -> None:
 
 def _started(config: Config) -> Callable[[str], None]:
     def say(url: str) -> None:
-        tell = _log.info if config.log_format == "json" else _tell
-        tell(f"serving {config.directory}, read-only; Ctrl-C stops it")
+        _say(config, f"serving {config.directory}, read-only; Ctrl-C stops it")
         if not (config.protected or is_loopback(config.host)):
-            tell("whoever can reach this machine can read it all")
+            _say(config, "whoever can reach this machine can read it all")
         click.echo(url)
 
     return say
 
 
-def _tell(message: str) -> None:
-    click.echo(f"streamhub: {message}", err=True)
+def _say(config: Config, message: str, level: int = logging.INFO) -> None:
+    """Tell whoever started the server; programs read it in the log's form."""
+    if config.log_format == "json":
+        _log.log(level, message)
+    else:
+        click.echo(f"streamhub: {message}", err=True)
 
 
 def cannot_listen(config: Config, error: OSError) -> StreamhubError:
