@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: What a Bearer token may consist of (RFC 6750 section 2.1).
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 
+#: An origin as browsers send it: no path, and no name without a scheme.
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+/?|null", re.ASCII | re.IGNORECASE)
+
 _FILE: Final = "streamhub.config"
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | click.Command")
 
@@ -40,6 +43,15 @@ def duration(value: object) -> float:
         return parse_duration(str(value))
     except ConfigError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def origin(value: object) -> str:
+    """An origin: ``https://ui.example``, ``http://127.0.0.1:8000``."""
+    text = str(value)
+    if _ORIGIN.fullmatch(text) is None:
+        meant = f"https://{text}" if _ORIGIN.fullmatch(f"https://{text}") else "https://ui.example"
+        raise click.BadParameter(f"{text[:64]!r} is no origin that a browser sends: write {meant}, with no path")
+    return text
 
 
 def _apply_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:

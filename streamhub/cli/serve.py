@@ -18,6 +18,7 @@ from streamhub.cli.options import (
     directory_option,
     duration,
     host_option,
+    origin,
     port_option,
     setting,
     size,
@@ -67,6 +68,7 @@ def _duration(flag: str, default: float, text: str) -> Callable[[Decorated], Dec
 @setting(
     "--allow-origin",
     "allow_origins",
+    type=origin,
     multiple=True,
     metavar="ORIGIN",
     help="An origin whose pages may read, such as https://ui.example; repeatable.",
