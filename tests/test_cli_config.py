@@ -23,7 +23,7 @@ def shown(*arguments: str | Path, **env: str) -> dict[str, dict[str, Any]]:
 def test_defaults() -> None:
     """Every setting of a server is shown, by the name it has in a file, with its default as one writes it."""
     settings = shown()
-    assert set(settings) == {name for name, _value, _params in EVERY}
+    assert set(settings) == {name for name, _value, _params in EVERY} | {"token"}
     assert {one["source"] for one in settings.values()} == {"default"}
     assert settings["port"]["value"] == Config.port
     assert settings["poll-floor"]["value"] == "5ms"
@@ -90,6 +90,36 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["serve", "tail", "ls"])
+def test_the_token_is_listed_where_it_counts(name: str) -> None:
+    """What a token is called in the environment is shown also while there is none, of commands that take one."""
+    assert shown(name)["token"] == {"value": "", "source": "default", "where": None, "variable": "STREAMHUB_TOKEN"}
+    assert "token" not in shown("emit", STREAMHUB_TOKEN="s3cret")
+
+
+def test_flags_alone_are_those_of_serve(tmp_path: Path) -> None:
+    """The command may be left out before flags too, as the help has it."""
+    path = tmp_path / "streamhub.toml"
+    path.write_text("port = 9000\n")
+    assert shown("--config", path)["port"]["where"] == str(path)
+    assert shown("--port", "9001", "--access-log")["port"]["value"] == "9001"
+
+
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_relay(tmp_path: Path, direction: str) -> None:
+    """Each direction of the relay has its settings, from wherever they come, and no password is shown."""
+    path = tmp_path / "streamhub.toml"
+    path.write_text('[relay]\nonce = true\nnats = ["nats://me:s3cret@a.example", "nats://s3cret@b.example"]\n')
+    in_file = shown("relay", direction, "--config", path, "--match", "m-*", STREAMHUB_RELAY_CREDS="mine.creds")
+    assert in_file["nats"]["value"] == ["nats://me:********@a.example", "nats://********@b.example"]
+    assert (in_file["once"]["source"], in_file["once"]["where"]) == ("file", str(path))
+    assert (in_file["match"]["source"], in_file["match"]["variable"]) == ("flag", "STREAMHUB_RELAY_MATCH")
+    assert (in_file["creds"]["value"], in_file["creds"]["source"]) == ("mine.creds", "environment")
+    assert ("max-age" in in_file) == (direction == "push")
+    several = shown("relay", direction, STREAMHUB_NATS="nats://me:s3cret@a nats://you:s3cret@b,tls://s3cret@c")
+    assert several["nats"]["value"] == ["nats://me:********@a", "nats://you:********@b,tls://********@c"]
+
+
 def test_table(tmp_path: Path) -> None:
     """For people it is a table, in which nothing can do harm."""
     outcome = command(
@@ -112,6 +142,8 @@ def test_other_commands(name: str) -> None:
     ("arguments", "said"),
     [
         (["nope"], "there is no command 'nope'"),
+        (["relay"], "relay is several commands: name one of pull, push"),
+        (["relay", "nope"], "name one of pull, push"),
         (["serve", "--port", "x"], "'x' is not a valid integer"),
         (["serve", "--nope"], "--nope"),
         (["serve", "--config", "/missing.toml"], "cannot be read"),

@@ -7,7 +7,6 @@ import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 _MASK: Final = "********"
 #: What is called like this is one, whether or not it was marked (``hide_input``).
 _SECRET_NAME: Final = re.compile(r"password|secret|token$")
-#: Secrets that only the environment holds: a command line can be seen by others.
-_ENVIRONMENT_ONLY: Final = {"token": "STREAMHUB_TOKEN"}
+#: Where a URL has a password, or a token in the place of a user.
+_IN_URL: Final = re.compile(r"(://(?:[^:/@\s]*:)?)[^/\s]+@")
+#: The token is held by the environment alone, since a command line can be seen by others.
+_VARIABLE: Final = "STREAMHUB_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def show(ctx: click.Context, output: str, color: str, command: str, flags: tuple
     \b
       streamhub config show
       streamhub config show tail
+      streamhub config show relay push
       streamhub config show serve --config streamhub.toml --port 9000
 
     A flag comes before the environment, that before the configuration file, that before the default. Secrets are
@@ -89,22 +91,41 @@ def show(ctx: click.Context, output: str, color: str, command: str, flags: tuple
 
 
 def _settings(ctx: click.Context, name: str, flags: Sequence[str]) -> Iterator[_Setting]:
-    root = ctx.find_root()
-    assert isinstance(root.command, click.Group)
-    command = root.command.get_command(root, name)
-    if command is None:
-        raise click.UsageError(f"there is no command {name!r}: see streamhub --help", ctx)
+    if name.startswith("-"):
+        name, flags = "serve", (name, *flags)
+    parent, command, arguments = _found(ctx, [name, *flags])
+    name = command.name or ""
     optional = Command(name, params=[_optional(param) for param in command.params])
-    arguments = list(flags)
-    with optional.make_context(name, list(arguments), parent=root) as inner:  # refuses what the command would refuse
+    with optional.make_context(name, list(arguments), parent=parent) as inner:  # refuses what the command would refuse
         given, _rest, _order = optional.make_parser(inner).parse_args(arguments)
         for option in optional.params:
             if isinstance(option, click.Option) and not option.is_eager:
                 value, source = option.consume_value(inner, given)
                 yield _described(inner, option, value, source)
-        for secret, variable in _ENVIRONMENT_ONLY.items():
-            if os.environ.get(variable):
-                yield _Setting(secret, _MASK, "environment", variable, variable)
+        if any(option.name == "token_file" for option in optional.params):
+            yield _token()
+
+
+def _found(ctx: click.Context, words: list[str]) -> tuple[click.Context, click.Command, list[str]]:
+    """The command that words begin with, the context it is run in, and the words after it."""
+    within = ctx.find_root()
+    group = within.command
+    assert isinstance(group, click.Group)
+    while words and (command := group.get_command(within, words[0])) is not None:
+        if not isinstance(command, click.Group):
+            return within, command, words[1:]
+        within = click.Context(command, parent=within, info_name=words[0])
+        group, words = command, words[1:]
+    if group is ctx.find_root().command:
+        raise click.UsageError(f"there is no command {words[0]!r}: see streamhub --help", ctx)
+    names = ", ".join(group.list_commands(within))
+    raise click.UsageError(f"{group.name} is several commands: name one of {names}", ctx)
+
+
+def _token() -> _Setting:
+    if os.environ.get(_VARIABLE):
+        return _Setting("token", _MASK, "environment", _VARIABLE, _VARIABLE)
+    return _Setting("token", "", "default", None, _VARIABLE)
 
 
 def _optional(param: click.Parameter) -> click.Parameter:
@@ -126,12 +147,13 @@ def _described(ctx: click.Context, option: click.Parameter, value: Any, source: 
 
 
 def _masked(option: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - of several types
+    if isinstance(value, list | tuple):
+        return [_masked(option, one) for one in value]
     if not isinstance(value, str):
-        return list(value) if isinstance(value, tuple) else value if isinstance(value, int | float | list) else None
+        return value if isinstance(value, int | float) else None
     if value and _is_secret(option, value):
         return _MASK
-    parts = urlsplit(value) if "://" in value else None
-    return value.replace(f":{parts.password}@", f":{_MASK}@") if parts and parts.password else value
+    return _IN_URL.sub(rf"\1{_MASK}@", value)
 
 
 def _is_secret(option: click.Parameter, value: str) -> bool:

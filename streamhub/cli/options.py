@@ -62,7 +62,7 @@ def _apply_file(ctx: click.Context, _param: click.Parameter, path: str | None) -
     except ConfigError:
         if not ctx.resilient_parsing:  # the shell only wants to complete a word
             raise
-    ctx.meta[_FILE] = path
+    note_file(ctx, path)
 
 
 def _settings_of_file(ctx: click.Context, path: str) -> dict[str, Any]:
@@ -74,6 +74,11 @@ def _settings_of_file(ctx: click.Context, path: str) -> dict[str, Any]:
             f"configuration file {path!r}: {command} has no setting {key!r}: see {ctx.command_path} --help"
         )
     return {names[key]: value for key, value in settings.items()}
+
+
+def note_file(ctx: click.Context, path: str) -> None:
+    """Keep the name of the configuration file that a command was given."""
+    ctx.meta[_FILE] = path
 
 
 def file_of(ctx: click.Context) -> str | None:

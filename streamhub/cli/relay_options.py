@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from streamhub.cli.options import directory_option, duration, size
+from streamhub.cli.options import directory_option, duration, note_file, size
 from streamhub.config import duration_text, read_settings, size_text
 from streamhub.errors import ConfigError
 from streamhub.relay.settings import Settings
@@ -46,6 +46,7 @@ def _apply_file(ctx: click.Context, _param: click.Parameter, path: str | None) -
         flag: [value] if flag == "nats" and isinstance(value, str) else value for flag, value in settings.items()
     }
     ctx.default_map = {own[flag]: value for flag, value in several.items() if flag in own}
+    note_file(ctx, path)
 
 
 def _names(command: click.Command) -> dict[str, str]:
