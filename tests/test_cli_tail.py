@@ -121,6 +121,67 @@ async def test_longer_than_a_page(where: Path | Server) -> None:
     assert outcome.lines == lines
 
 
+@pytest.fixture
+def mixed(server: Server) -> list[bytes]:
+    """The lines of a stream, every other one of which is of another type; the last one closes it."""
+    with Stream(server.directory) as stream:
+        lines = [stream.line(0)]
+        for number in range(1, 9):
+            line = b'{"timestamp":"2026-01-01T00:01:%02d.000000Z","mission_id":"m","event_type":"%s","payload":{}}' % (
+                number,
+                (b"navigation", b"extraction")[number % 2],
+            )
+            stream.write(line + b"\n")
+            lines.append(line)
+        return [*lines, stream.final()]
+
+
+@pytest.mark.parametrize("follow", [[], ["-f"]], ids=["what there is", "followed"])
+@pytest.mark.parametrize(
+    ("flags", "numbers"),
+    [
+        (["-n", "all", "-e", "navigation"], [2, 4, 6, 8]),
+        (["-n", "all", "--event-type", "signal", "-e", "status"], [0, 9]),
+        (["-n", "all", "--contains", "00:01:03"], [3]),
+        (["-n", "all", "--contains", "NAVIGATION", "-e", "navigation", "-e", "signal"], [2, 4, 6, 8]),
+        (["-n", "4", "-e", "navigation"], [6, 8]),
+        (["--since", "2026-01-01T00:01:05Z", "-e", "extraction"], [5, 7]),
+        (["-n", "all", "-e", "nothing"], []),
+    ],
+)
+async def test_only_some(
+    where: Path | Server, mixed: list[bytes], flags: list[str], numbers: list[int], follow: list[str]
+) -> None:
+    """Only events of some types, or that hold some text; -n counts before that, as a server does."""
+    outcome = await tail(where, *flags, *follow)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.lines == [mixed[number] for number in numbers]
+
+
+async def test_only_some_up_to_a_time(where: Path | Server, mixed: list[bytes]) -> None:
+    """Here, too, -n counts before that."""
+    until = ("--until", "2026-01-01T00:01:07Z")
+    assert (await tail(where, *until, "-n", "4", "-e", "navigation")).lines == [mixed[4], mixed[6]]
+    assert (await tail(where, *until, "-n", "all", "-e", "navigation")).lines == [mixed[2], mixed[4], mixed[6]]
+
+
+@pytest.mark.parametrize("remote", [False, True])
+async def test_only_some_of_what_comes(server: Server, remote: bool) -> None:
+    """Also of events that come, and of streams that appear, what is not asked for is left out; in raw too."""
+    place = ("--url", server.url) if remote else ("--dir", server.directory, "-o", "raw")
+    with Stream(server.directory, "m-1") as first:
+        async with started(
+            "tail", "-f", "--match", "m-*", "--contains", '"value":1}', "--no-prefix", *place
+        ) as process:
+            first.line(0)
+            lines = [first.line(1)]
+            assert await line_of(process.stdout) == lines[0]
+            with Stream(server.directory, "m-2") as second:
+                second.line(2)
+                wanted = second.line(1)
+                assert await line_of(process.stdout) == wanted
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [

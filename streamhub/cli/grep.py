@@ -13,7 +13,7 @@ from streamhub.cli.matcher import Matcher
 from streamhub.cli.options import config_option, source_options
 from streamhub.cli.output import output_options, write
 from streamhub.cli.progress import progress
-from streamhub.cli.query import parse_query, range_options
+from streamhub.cli.query import event_type_option, parse_query, range_options
 from streamhub.cli.selection import check_some, match_option, selected, sizes_of, streams_argument
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Found:
 @click.argument("pattern")
 @streams_argument()
 @match_option
-@click.option("-e", "--event-type", "event_types", multiple=True, metavar="TYPE", help="Only this type; repeatable.")
+@event_type_option
 @click.option("-E", "--regex", is_flag=True, help="PATTERN is a regular expression, of Python's.")
 @click.option("-s", "--case-sensitive", is_flag=True, help="Tell upper from lower case.")
 @click.option("-v", "--invert-match", "invert", is_flag=True, help="The lines that PATTERN is not in.")

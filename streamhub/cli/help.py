@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 _SECTIONS: Final = {
     "Which streams": {"config", "dir", "url", "token-file", "tls-ca", "match"},
-    "Which part of them": {"offset", "after-cursor", "since", "until", "lines", "follow", "wait"},
+    "Which part of them": {
+        *("offset", "after-cursor", "since", "until", "lines", "follow", "wait"),
+        *("event-type", "contains"),
+    },
     "What is shown": {"output", "color", "prefix", "show-cursor"},
 }
 _OTHERS: Final = "Options"

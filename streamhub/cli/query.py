@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -144,6 +145,11 @@ def check_lines(ctx: click.Context, param: click.Parameter, text: str | None) ->
     return text
 
 
+#: The flag of a type, as ``event_types``.
+event_type_option: Final = click.option(
+    "-e", "--event-type", "event_types", multiple=True, metavar="TYPE", help="Only this type; repeatable."
+)
+
 _RANGE: Final = (
     click.option("--until", metavar="TIME", help="Up to the last event at or before this time."),
     click.option(
@@ -159,6 +165,18 @@ def range_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in _RANGE:
         command = option(command)
     return command
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that say which lines, as a server's filters do; the command gets the ``wanted`` that they mean."""
+
+    @event_type_option
+    @click.option("--contains", default="", metavar="TEXT", help="Only lines with this text, upper or lower case.")
+    @functools.wraps(command)
+    def with_filter(*arguments: Any, event_types: tuple[str, ...], contains: str, **options: Any) -> None:  # noqa: ANN401
+        command(*arguments, wanted=Filter(frozenset(event_types), contains), **options)
+
+    return with_filter
 
 
 def lines_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

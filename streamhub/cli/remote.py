@@ -17,6 +17,7 @@ from streamhub.cli.pause import pause
 from streamhub.cli.server import Server, UnavailableError
 from streamhub.cli.suggest import no_such_stream
 from streamhub.errors import InvalidRequestError, OffsetAheadError, StreamhubError, StreamNotFoundError
+from streamhub.filters import EVERYTHING
 from streamhub.offset import BEGINNING, NOW, ZERO, Offset, parse_offset
 from streamhub.seek import FROM_BEGINNING, Start
 from streamhub.stream_id import check_stream_id
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from streamhub.cli.query import Query
+    from streamhub.filters import Filter
 
     _Words = dict[str, str | list[str]]
 
@@ -90,8 +92,8 @@ class RemoteSource:
         """The lines that are wanted, as far as they are there now; see :class:`Source`."""
         if query.until is not None and query.start.tail is not None:
             # A server counts from the tail only.
-            whole = self.read(stream, replace(query, start=FROM_BEGINNING))
-            return _last(whole, query.start.tail)
+            whole = self.read(stream, replace(query, start=FROM_BEGINNING, wanted=EVERYTHING))
+            return _last(whole, query.start.tail, query.wanted)
         return self._read(stream, query)
 
     def _read(self, stream: str, query: Query) -> Iterator[_Page]:
@@ -212,9 +214,9 @@ def _filters(query: Query) -> _Words:
     return words
 
 
-def _last(pages: Iterator[_Page], count: int) -> Iterator[_Page]:
-    """One page of the last ``count`` lines of them all."""
+def _last(pages: Iterator[_Page], count: int, wanted: Filter) -> Iterator[_Page]:
+    """One page of those that are wanted of the last ``count`` lines of them all."""
     kept: deque[bytes] = deque(maxlen=count)
     for page in pages:
         kept.extend(page.lines)
-    yield replace(page, lines=list(kept))
+    yield replace(page, lines=list(filter(wanted.wants, kept)))
