@@ -33,10 +33,24 @@ async def test_serve(tmp_path: Path, number: signal.Signals) -> None:
 
 
 async def test_default_folder(tmp_path: Path) -> None:
-    """The folder that nobody named is made, so that a server can be started before the first mission."""
-    async with started("serve", "--port", "0", cwd=tmp_path) as process:
-        assert await line_of(process.stdout)
-        assert (tmp_path / "outputs" / "execution_streams").is_dir()
+    """The folder that nobody named is made, so that a server can be started before the first mission; it is said."""
+    folder = tmp_path / "outputs" / "execution_streams"
+    for made in (" (made)", ""):
+        async with started("serve", "--port", "0", cwd=tmp_path) as process:
+            assert await line_of(process.stdout)
+            assert (await line_of(process.stderr)).decode() == (
+                f"streamhub: serving {folder}{made}, read-only; Ctrl-C stops it"
+            )
+        assert folder.is_dir()
+        assert not list(folder.iterdir())
+
+
+async def test_a_folder_is_said_in_full(tmp_path: Path) -> None:
+    """Whoever reads the first line sees which folder it is, also if it was named in relation to another."""
+    (tmp_path / "streams").mkdir()
+    async with started("serve", "--port", "0", "--dir", "streams", cwd=tmp_path) as process:
+        said = (await line_of(process.stderr)).decode()
+    assert said == f"streamhub: serving {tmp_path}/streams, read-only; Ctrl-C stops it"
 
 
 def test_missing_folder(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
     config = Config(**settings, tokens=hashed(environment))
     _check_access(config, no_auth=no_auth)
     check_directory(ctx, config.directory)
+    made = not os.path.isdir(config.directory)
     os.makedirs(config.directory, exist_ok=True)
     set_up(config)
     for caution in cautions(config.token_file, environment):
@@ -133,9 +134,9 @@ def serve(ctx: click.Context, /, *, no_auth: bool, **settings: Any) -> None:  # 
     manager = Manager.from_environment()
     try:
         if config.workers > 1:
-            Workers(config, manager).run(_started(config))
+            Workers(config, manager).run(_started(config, made=made))
         else:
-            asyncio.run(serve_until_stopped(config, _started(config), manager))
+            asyncio.run(serve_until_stopped(config, _started(config, made=made), manager))
     except OSError as error:
         raise cannot_listen(config, error) from error
 
@@ -159,9 +160,10 @@ def _check_access(config: Config, *, no_auth: bool) -> None:
     tls_context(config)
 
 
-def _started(config: Config) -> Callable[[str], None]:
+def _started(config: Config, *, made: bool) -> Callable[[str], None]:
     def say(url: str) -> None:
-        _say(config, f"serving {config.directory}, read-only; Ctrl-C stops it")
+        folder = os.path.abspath(config.directory) + (" (made)" if made else "")
+        _say(config, f"serving {folder}, read-only; Ctrl-C stops it")
         if not (config.protected or is_loopback(config.host)):
             _say(config, "whoever can reach this machine can read it all")
         click.echo(url)
