@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
+from streamhub.cli.demo import called
 from streamhub.demo import MISSIONS, Performance
 from streamhub.errors import ConfigError
 from streamhub.events import StatusEvent, decode
@@ -51,6 +53,22 @@ def end_state(events: list[ExecutionStreamEvent]) -> str:
     finals = [event for event in events if isinstance(event, StatusEvent) and event.payload.final]
     assert finals == events[-1:]
     return finals[0].payload.state
+
+
+def test_how_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that can be typed, here and as it was started: by name only if the shell finds that program by it."""
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "my env" / "streamhub"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert called(str(program)) == f"'{program}'"
+    assert called("./my env/streamhub") == "'./my env/streamhub'"
+    assert called("/else/where/streamhub/__main__.py") == f"{sys.executable} -m streamhub"
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin")
+    assert called(str(program)) == "streamhub"
+    assert called("/another/bin/streamhub") == "/another/bin/streamhub"
 
 
 @pytest.mark.parametrize(("name", "mission"), MISSIONS)
@@ -107,7 +125,7 @@ async def test_demo(tmp_path: Path, number: signal.Signals) -> None:
         stream = "price-watch-1"
         assert await line_of(process.stderr) == f"  npx wscat -c ws{url[4:]}/v1/stream/{stream}/ws".encode()
         assert await line_of(process.stderr) == f"  curl -N {url}/v1/stream/{stream}/sse".encode()
-        assert await line_of(process.stderr) == f"  streamhub tail -f --url {url} {stream}".encode()
+        assert await line_of(process.stderr) == f"  {sys.executable} -m streamhub tail -f --url {url} {stream}".encode()
         with urllib.request.urlopen(f"{url}/v1/streams") as response:
             ids = {entry["id"] for entry in json.load(response)["streams"]}
         assert {"price-watch-1", "checkout-1", "news-1"} <= ids

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import shutil
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -56,9 +59,22 @@ def _started(config: Config) -> Callable[[str, Sequence[str]], None]:
             f"streamhub: sample missions write to {config.directory}. Open the URL, or watch one of them:\n"
             f"  npx wscat -c {url.replace('http', 'ws', 1)}{stream}/ws\n"
             f"  curl -N {url}{stream}/sse\n"
-            f"  streamhub tail -f --url {url} {streams[0]}\n"
+            f"  {called(sys.argv[0])} tail -f --url {url} {streams[0]}\n"
             "Ctrl-C ends it.",
             err=True,
         )
 
     return say
+
+
+def called(program: str) -> str:
+    """What to type to run this program once more: its name alone only where that leads to the same file.
+
+    Args:
+        program: the path by which it was started.
+    """
+    if os.path.basename(program) == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m streamhub"
+    name = os.path.basename(program)
+    found = shutil.which(name)
+    return name if found and os.path.realpath(found) == os.path.realpath(program) else shlex.quote(program)
