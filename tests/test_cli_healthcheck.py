@@ -75,3 +75,29 @@ async def test_a_server_that_is_not() -> None:
             outcome = await asyncio.to_thread(command, "healthcheck", "--port", str(port), "--timeout", "100ms")
             assert outcome.code == 1
             assert said in outcome.complaint
+
+
+async def test_a_server_that_is_something_else(server: Server) -> None:
+    """Whatever an answer says, other than that it is well, is exit code 1: a restart is for that, and nothing else."""
+    for path in ("/x", "/v1/stream/missing"):
+        outcome = await asyncio.to_thread(command, "healthcheck", "--url", server.url + path)
+        assert outcome.code == 1
+        assert outcome.complaint
+
+
+def test_no_time_at_all() -> None:
+    """A time-out in which nothing can be answered is wrong usage."""
+    outcome = command("healthcheck", "--timeout", "0")
+    assert outcome.code == 2
+    assert "'0' is no time to answer in: give more, such as 2s" in outcome.complaint
+
+
+async def test_without_tls_at_a_server_that_has_it(tmp_path: Path) -> None:
+    """Who wrote http:// for a server that speaks TLS is told so."""
+    made = make_certificate(tmp_path)
+    async with served(tmp_path, tls_cert=str(made.cert), tls_key=str(made.key)) as server:
+        url = server.url.replace("https", "http")
+        outcome = await asyncio.to_thread(command, "healthcheck", "--url", url)
+    assert outcome.code == 1
+    assert outcome.complaint.startswith(f"cannot reach {url}: ")
+    assert "if it speaks TLS, write https://" in outcome.complaint

@@ -10,9 +10,17 @@ import click
 from streamhub.cli.help import command
 from streamhub.cli.options import config_option, duration, host_option, port_option, setting, tls_ca_option
 from streamhub.cli.server import Server
+from streamhub.errors import StreamhubError
 
 #: Where to ask a server that listens on every address.
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - nothing is bound here
+
+
+def _timeout(value: object) -> float:
+    seconds = duration(value)
+    if not seconds:
+        raise click.BadParameter(f"{str(value)!r} is no time to answer in: give more, such as 2s")
+    return seconds
 
 
 @command()
@@ -22,7 +30,7 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S1
 @port_option
 @setting("--tls-cert", metavar="FILE", help="As of serve: if there is one, the server speaks TLS.")
 @tls_ca_option
-@click.option("--timeout", type=duration, default="2s", show_default=True, help="How long it may take to answer.")
+@click.option("--timeout", type=_timeout, default="2s", show_default=True, help="How long it may take to answer.")
 def healthcheck(
     url: str | None, host: str, port: int, tls_cert: str | None, tls_ca: str | None, timeout: float
 ) -> None:
@@ -38,8 +46,11 @@ def healthcheck(
     """
     server = _server_at(host, port, timeout, tls=bool(tls_cert)) if url is None else Server(url, "", tls_ca, timeout)
     with closing(server):
-        for path in ("/healthz", "/readyz"):
-            server.get(path, {})
+        try:
+            for path in ("/healthz", "/readyz"):
+                server.get(path, {})
+        except StreamhubError as error:
+            raise StreamhubError(str(error)) from error  # 404 is no missing stream here: each has the same exit code
     click.echo("ok")
 
 

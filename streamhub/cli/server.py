@@ -69,6 +69,7 @@ class Server:
         self._path = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
+        self._answered = False
         self._again = partial(Server, url, token, ca, timeout, verify=verify)
         host, port = parts.hostname or "", parts.port
         self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
@@ -107,10 +108,16 @@ class Server:
         except _NETWORK_ERRORS as error:
             self._connection.close()
             reason = str(error) or type(error).__name__
-            raise UnavailableError(f"cannot reach {self.url}: {reason}") from error
+            raise UnavailableError(f"cannot reach {self.url}: {reason}{self._hint(error)}") from error
         if answer.status >= 300:
             raise self._refusal(answer)
         return answer
+
+    def _hint(self, error: Exception) -> str:
+        """What a server does that is spoken to without its TLS: it hangs up before its first answer."""
+        hung_up = isinstance(error, http.client.RemoteDisconnected | ConnectionResetError)
+        plain = not isinstance(self._connection, http.client.HTTPSConnection)
+        return " (if it speaks TLS, write https://)" if plain and hung_up and not self._answered else ""
 
     def _ask(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
         reused = self._connection.sock is not None
@@ -121,6 +128,7 @@ class Server:
             if not reused:
                 raise
             response = self._response(method, target, headers)  # the server had let go of the idle connection
+        self._answered = True
         return Answer(response.status, response.headers, response.read())
 
     def _response(self, method: str, target: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
