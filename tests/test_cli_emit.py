@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +139,17 @@ def test_nothing_to_emit(tmp_path: Path) -> None:
     """With an empty stdin the stream is made, so that its id can be handed out before the first event."""
     assert emit(tmp_path).out == b"s\n"
     assert payloads(tmp_path) == []
+
+
+def test_no_stdin(tmp_path: Path) -> None:
+    """Started without a stdin (``<&-``) there is nothing to emit either, and no stream is made."""
+    flags = ("emit", "--mission-id", "m", "--dir", str(tmp_path))
+    script = f'exec "{sys.executable}" -m streamhub "$@" <&-'
+    ended = subprocess.run(["sh", "-c", script, "sh", *flags], capture_output=True, text=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("streamhub: there is nothing to emit")
+    assert ended.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def emit(
     an event says otherwise, or --close.
     """
     payload = None if event_type is None else from_arguments(event_type, fields)
-    if payload is None and sys.stdin.isatty():
+    if payload is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("there is nothing to emit: give an event type and its fields, or JSON lines on stdin")
     logging.basicConfig(format="streamhub: %(message)s")
     stream = Emitter(mission_id, stream_id, directory, closes_stream=close is not None, strict=payload is not None)
