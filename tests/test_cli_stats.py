@@ -55,13 +55,24 @@ async def test_table(tmp_path: Path, server: Server) -> None:
         outcome = await asyncio.to_thread(command, "stats", "s", *place)
         lines = outcome.out.decode().splitlines()
         assert lines[0] == "s  mission m  open"
-        assert lines[1].startswith("101 events in 1m 40s, ")
+        assert lines[1].startswith("101 events in 1m 40s, 1 malformed line, ")
         assert lines[2] == "2026-01-01 00:00:00.000  to  2026-01-01 00:01:40.000"
-        assert lines[4].split() == ["type", "events", "share", "per", "s", "over", "time"]
+        assert lines[4].split() == ["type", "lines", "share", "per", "s", "over", "time"]
         assert lines[5].split()[:4] == ["signal", "101", "100.0%", "1.01"]
         assert lines[6].split()[:2] == ["malformed", "1"]
         assert sum("█" in line for line in lines) >= 5
         assert any(line.strip().startswith("0 └──") for line in lines)
+
+
+def test_nothing_that_is_malformed(tmp_path: Path) -> None:
+    """Where each line is an event, they are called so, and nothing is said of other ones."""
+    with Stream(tmp_path) as stream:
+        stream.line(0)
+        stream.line(1)
+    lines = command("stats", "s", "--dir", tmp_path).out.decode().splitlines()
+    assert lines[1].startswith("2 events in 1s, ")
+    assert "malformed" not in lines[1]
+    assert lines[4].split()[:2] == ["type", "events"]
 
 
 def test_several(hundred: list[list[str]], server: Server) -> None:

@@ -107,17 +107,23 @@ def _heading(summary: dict[str, Any]) -> list[Text]:
     state = "closed" if summary["closed"] else "open"
     size, span = decimal(summary["bytes"]), f" in {span_text(seconds)}" if seconds else ""
     title = [cell(summary["id"], "bold"), cell(f"mission {summary['mission_id']}") if summary["mission_id"] else None]
+    malformed = _malformed(summary["malformed"])
     lines = [
         Text("  ").join([part for part in (*title, Text(state, "dim")) if part is not None]),
-        Text(f"{summary['events']:,} events{span}, {size}"),
+        Text(f"{summary['events']:,} events{span}{malformed}, {size}"),
     ]
     if summary["first"]:
         lines.append(Text(f"{time_text(summary['first']).strip()}  to  {time_text(summary['last']).strip()}", "dim"))
     return lines
 
 
+def _malformed(count: int) -> str:
+    return f", {count:,} malformed line{'s' if count > 1 else ''}" if count else ""
+
+
 def _types(summary: dict[str, Any], series: Series) -> RenderableType:
-    seconds, rows = _seconds(summary), table("type", "events", "share", "per s", "over time", right=3)
+    counted_as = "lines" if summary["malformed"] else "events"  # of the rows one is of lines that are no events
+    seconds, rows = _seconds(summary), table("type", counted_as, "share", "per s", "over time", right=3)
     counts: list[tuple[str, int]] = sorted(summary["by_type"].items(), key=lambda item: -item[1])
     for kind, count in [*counts, (MALFORMED, summary["malformed"])]:
         if not count:
