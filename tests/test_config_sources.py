@@ -162,7 +162,7 @@ def test_other_commands(tmp_path: Path) -> None:
         ("[sevre]\nport = 1\n", "no command 'sevre'"),
         ("[serve]\nprot = 1\n", "serve has no setting 'prot'"),
         ("[serve]\nstall_timeout = 1\n", "serve has no setting 'stall_timeout'"),
-        ("port = 'x'\n", "in the configuration file: "),
+        ("port = 'x'\n", "streamhub.toml': Invalid value for '--port'"),
         ("max-line = '3x'\n", "size '3x' is none"),
         ("stall-timeout = []\n", "duration '[]' is none"),
         ("port = 70000\n", "port 70000 is out of range"),

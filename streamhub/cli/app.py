@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from streamhub.cli.codes import INTERRUPTED, USAGE, code_of, complain
+from streamhub.cli.options import file_of
 from streamhub.cli.pause import OutputClosedError
 from streamhub.errors import StreamhubError
 
@@ -142,5 +143,5 @@ def _say(error: click.ClickException) -> str:
             case ParameterSource.ENVIRONMENT:
                 return f"in the environment: {error.param.envvar}: {message}"
             case ParameterSource.DEFAULT_MAP:
-                return f"in the configuration file: {message}"
+                return f"in the configuration file {file_of(error.ctx)!r}: {message}"
     return f"{message} (see {error.ctx.command_path} --help)"
