@@ -49,6 +49,8 @@ def five(server: Server) -> list[list[str]]:
     [
         (["timeout"], [0, 1]),
         (["TIMEOUT"], [0, 1]),
+        (["-i", "timeout"], [0, 1]),
+        (["timeout", "--ignore-case", "-E"], [0, 1]),
         (["timeout", "-s"], [1]),
         (["timeout", "-v"], [2, 3, 4]),
         (["timeout", "-e", "status"], [1]),
@@ -153,6 +155,26 @@ def test_wrong_usage(five: list[list[str]], arguments: list[str], code: int, sai
     outcome = command("grep", *arguments, *five[0])
     assert outcome.code == code
     assert said in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["-e", "statuss"], "event type 'statuss' is none of streamhub's own: did you mean 'status'?"),
+        (
+            ["-l", "-e", "signal", "-e", "navigate"],
+            "event type 'navigate' is none of streamhub's own: did you mean 'navigation'?",
+        ),
+        (["-e", "malform"], "event type 'malform' is none of streamhub's own: did you mean 'malformed'?"),
+        (["-e", "status", "-e", "purchase"], ""),
+        (["-q", "-e", "statuss"], ""),
+    ],
+)
+def test_a_type_with_a_slip(five: list[list[str]], flags: list[str], said: str) -> None:
+    """A type that nothing is of, and that is nearly one of the schema's, is told; other types may well be there."""
+    outcome = command("grep", "nowhere at all", "s", *flags, *five[0])
+    assert outcome.code == 1
+    assert outcome.err == (f"streamhub: {said}\n" if said else "")
 
 
 def test_nothing_to_search(tmp_path: Path) -> None:

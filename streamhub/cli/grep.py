@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from streamhub.cli.codes import FAILED, OK, Complaints
+from streamhub.cli.codes import FAILED, OK, Complaints, complain
 from streamhub.cli.help import command
 from streamhub.cli.matcher import Matcher
 from streamhub.cli.options import config_option, source_options
@@ -15,6 +16,8 @@ from streamhub.cli.output import output_options, write
 from streamhub.cli.progress import progress
 from streamhub.cli.query import event_type_option, parse_query, range_options
 from streamhub.cli.selection import check_some, match_option, selected, sizes_of, streams_argument
+from streamhub.events import EVENT_TYPES
+from streamhub.tally import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from streamhub.cli.progress import Progress
     from streamhub.cli.source import Piece, Source
     from streamhub.offset import Offset
+
+
+_TYPES: Final = {*EVENT_TYPES, MALFORMED}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class _Found:
 @match_option
 @event_type_option
 @click.option("-E", "--regex", is_flag=True, help="PATTERN is a regular expression, of Python's.")
+@click.option("-i", "--ignore-case", is_flag=True, expose_value=False, help="As it is without -s: for habit's sake.")
 @click.option("-s", "--case-sensitive", is_flag=True, help="Tell upper from lower case.")
 @click.option("-v", "--invert-match", "invert", is_flag=True, help="The lines that PATTERN is not in.")
 @click.option("-c", "--count", is_flag=True, help="Only how many lines match.")
@@ -89,7 +96,17 @@ def grep(
             if found and search.quiet:
                 break
             bar.next(size)
+    if not (found or complaints.code or search.quiet):
+        _tell_of_slips(matcher.wanted.event_types)
     ctx.exit(complaints.code or (OK if found else FAILED))
+
+
+def _tell_of_slips(event_types: Iterable[str]) -> None:
+    """Say which types may be meant in the place of others. Any may be right, since streams may hold types of others."""
+    for given in sorted(set(event_types) - _TYPES):
+        meant = get_close_matches(given, _TYPES, 1)
+        if meant:
+            complain(f"event type {given!r} is none of streamhub's own: did you mean {meant[0]!r}?")
 
 
 def _taken(options: dict[str, Any], *names: str) -> dict[str, Any]:
