@@ -159,6 +159,17 @@ async def test_did_you_mean(server: Server, asked: str, meant: str) -> None:
         assert outcome.complaint == f"there is no stream {asked!r} in {place[1]!r}: {expected}"
 
 
+@pytest.mark.parametrize("asked", ["m-42.jsonl", "streams/m-42.jsonl", "./m-42.jsonl", "/srv/streams/m-42.jsonl@-1"])
+async def test_a_file_in_the_place_of_an_id(server: Server, asked: str) -> None:
+    """Whoever typed a file's name, or had the shell complete it, is told the id."""
+    with Stream(server.directory, "m-42") as stream:
+        stream.line(1)
+    for place in places(server):
+        outcome = await asyncio.to_thread(command, "cat", asked, *place)
+        assert outcome.code == (2 if "/" in asked else 3)
+        assert outcome.complaint.endswith("did you mean 'm-42'?")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -168,6 +179,7 @@ async def test_did_you_mean(server: Server, asked: str, meant: str) -> None:
         (["s", "--offset", "now", "--after-cursor", "now"], 2, "contradict each other"),
         (["s@x"], 2, "offset 'x' is malformed"),
         (["s*"], 2, "is malformed"),
+        (["a/../*"], 2, "beginning with a letter or a digit"),
         (["s", "--until", "x"], 2, "not ISO 8601"),
     ],
 )

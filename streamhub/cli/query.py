@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from streamhub.errors import InvalidRequestError
+from streamhub.errors import InvalidRequestError, InvalidStreamIdError
 from streamhub.filters import EVERYTHING, Filter, parse_time, time_of
 from streamhub.offset import Offset, parse_offset
 from streamhub.seek import FROM_BEGINNING, Start, parse_count, parse_start
-from streamhub.stream_id import check_stream_id
+from streamhub.stream_id import check_stream_id, id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _TICK: Final = timedelta(microseconds=1)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -83,7 +84,17 @@ def parse_subject(text: str) -> Subject:
         InvalidRequestError: either is malformed.
     """
     stream, at, offset = text.partition("@")
-    return Subject(check_stream_id(stream), parse_offset(offset) if at else None)
+    try:
+        check_stream_id(stream)
+    except InvalidStreamIdError as error:
+        raise InvalidStreamIdError(f"{error}{_meant(stream)}") from None
+    return Subject(stream, parse_offset(offset) if at else None)
+
+
+def _meant(path: str) -> str:
+    """What may be meant where the path of a stream's file stands in the place of its id."""
+    meant = id_of(os.path.basename(path))
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def parse_query(
@@ -108,20 +119,24 @@ def parse_query(
     Raises:
         InvalidRequestError: one of them is malformed, or two contradict each other.
     """
-    if offset is not None and after_cursor is not None:
-        raise InvalidRequestError(
-            f"offset={offset[:64]!r} and after-cursor={after_cursor[:64]!r} contradict each other: give one of them"
-        )
+    _check_one({"offset": offset, "after-cursor": after_cursor, "lines": lines, "since": since})
     offset = after_cursor if offset is None else offset
     if lines is None and offset is None and since is None:
         lines = default_lines
     if lines == "all" and offset is None and since is None:
         lines = None
-    since, until = (None if text is None else _absolute(text) for text in (since, until))
-    query = Query(parse_start(offset, lines, since), None if until is None else parse_time(until))
+    earliest, latest = (None if text is None else _absolute(text) for text in (since, until))
+    query = Query(parse_start(offset, lines, earliest), None if latest is None else parse_time(latest))
     if query.until is not None and query.start.since is not None and query.start.since > query.until:
         raise InvalidRequestError(f"since={since!r} is after until={until!r}: give the earlier time to since")
     return query
+
+
+def _check_one(flags: Mapping[str, str | None]) -> None:
+    """See to it that one at most says where to begin; the error has them as they were typed."""
+    given = [f"{name}={value[:64]!r}" for name, value in flags.items() if value is not None]
+    if len(given) > 1:
+        raise InvalidRequestError(f"{' and '.join(given)} contradict each other: give one of them")
 
 
 def _absolute(text: str) -> str:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from streamhub.errors import StreamNotFoundError
+from streamhub.stream_id import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +28,9 @@ def no_such_stream(stream: str, where: str, known: Collection[str]) -> StreamNot
 
 
 def _meant(stream: str, known: Collection[str]) -> list[str]:
-    """Ids that begin with it, as nobody types a long one out; else those that look like it."""
+    """The id of the file it names; else ids that begin with it, as nobody types a long one out, or look like it."""
+    of_file = id_of(stream)
+    if of_file is not None and of_file in known:
+        return [of_file]
     begun = sorted(name for name in known if name.startswith(stream))
     return begun[:_MOST] or get_close_matches(stream, known, _MOST)
