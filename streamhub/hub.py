@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamhub.config import Config
+    from streamhub.poller import NameWatcher
     from streamhub.stream import Look
     from streamhub.tail import Tail
 
@@ -217,11 +218,11 @@ class Hub:
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def watch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
-        """Have the ids in the folder told, now and whenever one comes."""
+    def watch_names(self, tell: NameWatcher) -> None:
+        """Have the ids in the folder told: see :meth:`streamhub.poller.Poller.watch_names`."""
         self._poller.watch_names(tell)
 
-    def unwatch_names(self, tell: Callable[[dict[str, int]], None]) -> None:
+    def unwatch_names(self, tell: NameWatcher) -> None:
         """Take :meth:`watch_names` back."""
         self._poller.unwatch_names(tell)
 

@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from streamhub.tail import Change, Tail
     from streamhub.tailer import Tailer
 
     Changes = list[tuple[Tail, Change]]
-    Names = dict[str, int]
+    Names = Mapping[str, int]
+    NameWatcher = Callable[[AbstractSet[str], Names], None]
 
 _T = TypeVar("_T")
 _log = logging.getLogger("streamhub.poller")
@@ -53,7 +55,8 @@ class Poller:
         self._timer_at = math.inf
         self._ticking = False
         self._closed = False
-        self._name_watchers: set[Callable[[Names], None]] = set()
+        self._name_watchers: set[NameWatcher] = set()
+        self._untold: set[NameWatcher] = set()  # those of them that were told nothing yet
         self._names: Names = {}
 
     async def close(self) -> None:
@@ -86,15 +89,21 @@ class Poller:
             return
         self._look(self._tailer.glance, tail).add_done_callback(lambda _poll: self._glanced(then))
 
-    def watch_names(self, tell: Callable[[Names], None]) -> None:
-        """Have the ids in the folder told, now and whenever one comes."""
+    def watch_names(self, tell: NameWatcher) -> None:
+        """Have the ids in the folder told, soon and whenever they were read again.
+
+        Args:
+            tell: called with the ids that came since it was called before, the first time with all of them; and with
+                all that there are, each with its file's inode.
+        """
         self._name_watchers.add(tell)
-        self._names = {}  # so that the next tick tells those that there are
+        self._untold.add(tell)
         self.schedule()
 
-    def unwatch_names(self, tell: Callable[[Names], None]) -> None:
+    def unwatch_names(self, tell: NameWatcher) -> None:
         """Take :meth:`watch_names` back."""
         self._name_watchers.discard(tell)
+        self._untold.discard(tell)
 
     def schedule(self) -> None:
         """Set the timer to the next tick at which something is due."""
@@ -124,15 +133,19 @@ class Poller:
         self._ticking = False
         if self._closed:
             return
-        if self._names is not self._tailer.names:
-            self._names = self._tailer.names
-            for tell in list(self._name_watchers):
-                try:
-                    tell(self._names)
-                except Exception:  # noqa: BLE001 - one watcher's fault is no reason to leave the others without news
-                    _log.exception("telling the names in the folder failed")
+        self._tell_names(self._tailer.names)
         self._rest()
         self.schedule()
+
+    def _tell_names(self, names: Names) -> None:
+        before, self._names = self._names, names
+        untold, self._untold = self._untold, set()
+        came = set() if names is before else names.keys() - before.keys()
+        for tell in list(untold if names is before else self._name_watchers):
+            try:
+                tell(names.keys() if tell in untold else came, names)
+            except Exception:  # noqa: BLE001 - one watcher's fault is no reason to leave the others without news
+                _log.exception("telling the names in the folder failed")
 
     def _glanced(self, then: Callable[[], None]) -> None:
         if not self._closed:

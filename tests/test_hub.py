@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -450,25 +452,30 @@ async def test_the_longest_tail_is_remembered(hub: Hub) -> None:
 
 
 async def test_names_are_told_now_and_when_they_come(tmp_path: Path) -> None:
-    """Whoever watches names is told those that there are, whatever others were told before, and each that comes."""
+    """Who begins to watch names is told all that there are, once; from then on what came, beside all there are."""
     async with hub_of(tmp_path, ceiling=0.02) as hub:
-        first: list[set[str]] = []
-        second: list[set[str]] = []
+        first: list[tuple[set[str], set[str]]] = []
+        second: list[tuple[set[str], set[str]]] = []
 
-        def tell(names: dict[str, int]) -> None:
-            first.append(set(names))
+        def tell(came: AbstractSet[str], names: Mapping[str, int]) -> None:
+            first.append((set(came), set(names)))
 
-        hub.watch_names(tell)
         write(tmp_path, "a")
-        await until(lambda: {"a"} in first)
-        hub.watch_names(lambda names: second.append(set(names)))
+        hub.watch_names(tell)
+        await until(lambda: ({"a"}, {"a"}) in first)
+        hub.watch_names(lambda came, names: second.append((set(came), set(names))))
         async with asyncio.timeout(2):  # names are read again after five seconds anyway
-            while {"a"} not in second:
+            while ({"a"}, {"a"}) not in second:
                 await asyncio.sleep(0.01)
-        hub.unwatch_names(tell)
         write(tmp_path, "b")
-        await until(lambda: {"a", "b"} in second)
-        assert {"a", "b"} not in first
+        await until(lambda: ({"b"}, {"a", "b"}) in first and ({"b"}, {"a", "b"}) in second)
+        hub.unwatch_names(tell)
+        write(tmp_path, "c")
+        (tmp_path / "a.jsonl").unlink()
+        await until(lambda: any(names == {"b", "c"} for _came, names in second))
+        for told in (first, second):
+            assert Counter(name for came, _names in told for name in came) <= Counter("abc")
+        assert "c" not in first[-1][1]
 
 
 # --- coming and going -----------------------------------------------------------------------------------------
@@ -545,7 +552,7 @@ async def test_one_stream_s_fault_leaves_the_others_their_news(
 ) -> None:
     """What fails while one stream's readers are told, or a watcher of names, is logged; everyone else is told."""
     hub = Hub(Config(directory=str(tmp_path)))
-    names: list[dict[str, int]] = []
+    names: list[Mapping[str, int]] = []
 
     def raising(*_told: object) -> None:
         raise RuntimeError("a reader's own fault")
@@ -554,7 +561,7 @@ async def test_one_stream_s_fault_leaves_the_others_their_news(
         channels = [await hub.channel("bad"), await hub.channel("good")]
         channels[0].grew = raising  # type: ignore[method-assign, assignment]
         hub.watch_names(raising)
-        hub.watch_names(names.append)
+        hub.watch_names(lambda _came, all_names: names.append(all_names))
         bad.line(1)
         good.line(1)
         size = good.path.stat().st_size

@@ -18,6 +18,7 @@ from streamhub.tailer import Tailer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from streamhub.relay.link import Link
     from streamhub.relay.meter import Meter
@@ -107,8 +108,8 @@ class Pusher:
         glob = self._settings.match
         return [name for name in names if glob == "*" or fnmatchcase(name, glob)]
 
-    def _named(self, names: Mapping[str, int]) -> None:
-        """Names came or went."""
+    def _named(self, _came: AbstractSet[str], names: Mapping[str, int]) -> None:
+        """The names were read. All are looked at: what could not be read is new again, and some may have gone."""
         new = [name for name in self._wanted(names) if name not in self._feeds]
         moved = [name for name, (inode, _) in self._resting.items() if names.get(name) != inode]
         for name in moved:

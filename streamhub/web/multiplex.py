@@ -25,10 +25,12 @@ from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgr
 from streamhub.wire import close_frame, events_message, events_messages, json_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from aiohttp import web
 
+    from streamhub.channel import Channel
     from streamhub.cursor import Cursor
     from streamhub.filters import Filter
     from streamhub.hub import Hub
@@ -44,6 +46,8 @@ _ALL_RESET: Final = (REPLACED, "cut, replaced or deleted", "reset")
 
 #: A glob is made into a regular expression, while everybody waits: a long one takes seconds.
 _LONGEST_MATCH: Final = 1024
+#: When a stream that is to join cannot be opened, it is tried again after so many seconds.
+_RETRY: Final = 1.0
 
 
 class MultiplexSocket(WebSocket):
@@ -74,7 +78,7 @@ class MultiplexReader(Reader):
 
     transport = "multiplex"
 
-    __slots__ = ("_ended", "_hub", "_joining", "_joins", "_known", "_most", "_names", "_reset", "_wanted", "socket")
+    __slots__ = ("_appeared", "_ended", "_hub", "_joining", "_joins", "_known", "_most", "_reset", "_wanted", "socket")
 
     def __init__(
         self,
@@ -91,7 +95,7 @@ class MultiplexReader(Reader):
         self._wanted = wanted
         self._joins = joins
         self._most = most
-        self._names: dict[str, int] | None = None  # what appeared while the socket was blocked
+        self._appeared: list[str] = []  # those that match, and wait until the socket takes bytes again
         self._known: set[str] = set()
         self._joining: set[asyncio.Task[None]] = set()
         self._ended = self._reset = 0
@@ -109,26 +113,17 @@ class MultiplexReader(Reader):
             self._hub.watch_names(self.see_names)
         self.pump()
 
-    def see_names(self, names: dict[str, int]) -> None:
-        """Let streams join that appeared. Not while the socket is blocked: what says so would pile up."""
-        if self.socket.blocked:
-            self._names = names
-            return
+    def see_names(self, came: AbstractSet[str], _names: Mapping[str, int]) -> None:
+        """Let those of the streams that came join which match."""
         joins = self._joins or _nobody
-        for stream in sorted(name for name in names.keys() - self._known if joins(name)):
-            if len(self.cursors) + len(self._joining) >= self._most:
-                self.socket.refuse(AT_CAPACITY, f"more than {self._most} streams match: name fewer")
-                return
-            self._known.add(stream)
-            task = asyncio.create_task(self._join(stream))
-            self._joining.add(task)
-            task.add_done_callback(self._joining.discard)
+        appeared = sorted(name for name in came - self._known if joins(name))
+        self._known.update(appeared)
+        self._appeared += appeared
+        self._let_join()
 
     def pump(self) -> None:
         """Move on, and take in who appeared meanwhile."""
-        if self._names is not None and not self.socket.blocked:
-            names, self._names = self._names, None
-            self.see_names(names)
+        self._let_join()
         super().pump()
 
     def heartbeat(self) -> bytes:
@@ -167,13 +162,28 @@ class MultiplexReader(Reader):
             code, reason, cause = _ALL_ENDED if self._ended else _ALL_RESET
             self.socket.finish(message + close_frame(code, reason), cause)
 
+    def _let_join(self) -> None:
+        """Let streams join that appeared. Not while the socket is blocked: what says so would pile up."""
+        while self._appeared and not self.socket.blocked:
+            if len(self.cursors) + len(self._joining) >= self._most:
+                self._appeared.clear()
+                self.socket.refuse(AT_CAPACITY, f"more than {self._most} streams match: name fewer")
+                return
+            task = asyncio.create_task(self._join(self._appeared.pop(0)))
+            self._joining.add(task)
+            task.add_done_callback(self._joining.discard)
+
+    async def _channel(self, stream: str) -> Channel:
+        """The channel of a stream that joins. Its name is told once: what fails is tried again here."""
+        while True:
+            try:
+                return await self._hub.channel(stream)
+            except (OSError, StreamhubError) as error:
+                _log.warning("stream %s cannot join a socket, will try again: %s", stream, error)
+            await asyncio.sleep(_RETRY)
+
     async def _join(self, stream: str) -> None:
-        try:
-            channel = await self._hub.channel(stream)
-        except (OSError, StreamhubError) as error:
-            _log.warning("stream %s cannot join a socket: %s", stream, error)
-            self._known.discard(stream)
-            return
+        channel = await self._channel(stream)
         if self.socket.closing:
             return
         place = Place(channel)

@@ -186,7 +186,7 @@ async def test_a_blocked_socket_collects_no_announcements(tmp_path: Path) -> Non
         for number in range(200):
             with Stream(tmp_path, f"new-{number}") as other:
                 other.line(1)
-        await until(lambda: len(reader._names or {}) == 201)
+        await until(lambda: len(reader._appeared) == 200)
         assert connection.blocked
         assert sum(map(len, connection._rest)) == before
         names: set[str] = set()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any, cast
 
 import pytest
 
+from streamhub.channel import Channel
+from streamhub.hub import Hub
 from streamhub.seek import FROM_BEGINNING
 from streamhub.web.multiplex import MultiplexReader, MultiplexSocket, matches
 from tests import naive
@@ -624,6 +628,72 @@ async def test_a_client_that_is_gone_when_it_begins(tmp_path: Path) -> None:
         reader.begin(places)
         assert it.readers() == 0
         assert not it.hub._poller._name_watchers
+
+
+class Taking:
+    """A socket that takes everything."""
+
+    blocked = closing = False
+    descriptor = -1
+    reader: MultiplexReader | None = None
+
+    def write(self, data: bytes) -> bool:
+        """Take it."""
+        return True
+
+    def form(self, plain: object, messages: object) -> object:
+        """Not compressed."""
+        return plain
+
+
+async def test_of_each_stream_a_socket_asks_once_whether_it_joins(tmp_path: Path) -> None:
+    """However many streams there are: one that comes or goes, or one more socket, has no socket match all of them."""
+
+    def match(hub: Hub) -> Counter[str]:
+        asked = Counter[str]()
+
+        def joins(stream: str) -> bool:
+            asked[stream] += 1
+            return False
+
+        MultiplexReader(hub, cast(MultiplexSocket, Taking()), joins=joins).begin({})
+        return asked
+
+    names = {f"s{i}" for i in range(20)}
+    for name in names:
+        write(tmp_path, name)
+    async with inside(tmp_path, poll_ceiling=0.02) as it:
+        sockets = [match(it.hub) for _ in range(5)]
+        await until(lambda: all(asked.keys() == names for asked in sockets))
+        write(tmp_path, "new")
+        await until(lambda: all(asked["new"] for asked in sockets))
+        sockets.append(match(it.hub))
+        await until(lambda: len(sockets[-1]) == 21)
+        (tmp_path / "s0.jsonl").unlink()
+        await until(lambda: "s0" not in it.hub.tailer.names)
+        write(tmp_path, "newer")
+        await until(lambda: all(asked["newer"] for asked in sockets))
+        for asked in sockets:
+            assert asked == Counter(names | {"new", "newer"})
+
+
+async def test_a_stream_that_cannot_join_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the descriptors have run out, say: it joins later, whether or not others appear."""
+    monkeypatch.setattr("streamhub.web.multiplex._RETRY", 0.01)
+    async with inside(tmp_path, poll_ceiling=0.02) as it:
+        channel, failures = it.hub.channel, iter(range(3))
+
+        async def scarce(stream: str) -> Channel:
+            for _ in failures:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return await channel(stream)
+
+        monkeypatch.setattr(it.hub, "channel", scarce)
+        async with websocket(it.url, "/v1/ws?match=*") as raw:
+            await message(raw)
+            write(tmp_path, "s")
+            assert (await message(raw))["streams"][0]["stream"] == "s"
+            assert len((await message(raw))["events"]) == 1
 
 
 async def test_a_glob_that_is_too_long(server: Server) -> None:
