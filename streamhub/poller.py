@@ -149,7 +149,6 @@ class Poller:
 
     def _glanced(self, then: Callable[[], None]) -> None:
         if not self._closed:
-            self.schedule()
             then()
 
     def _poll_due(self) -> Changes:
@@ -166,8 +165,9 @@ class Poller:
         error = poll.exception()
         if error is not None:
             _log.error("polling failed, will try again", exc_info=error)
-            return
-        began = time.monotonic()
-        self._tell(poll.result())
-        told = time.monotonic()
-        self._rested_at = told + min(_REST_SHARE * (told - began), _REST_TICKS * self._floor)
+        else:
+            began = time.monotonic()
+            self._tell(poll.result())
+            told = time.monotonic()
+            self._rested_at = told + min(_REST_SHARE * (told - began), _REST_TICKS * self._floor)
+        self.schedule()  # what moved is due sooner than the timer knows

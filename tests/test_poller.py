@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,24 @@ async def test_a_look_that_fails_is_logged_once(tmp_path: Path, caplog: pytest.L
     await asyncio.sleep(0)
     assert [record.message for record in caplog.records] == ["polling failed, will try again"]
     assert not complaints
+
+
+async def test_a_look_in_between_has_what_moved_looked_at_soon(tmp_path: Path) -> None:
+    """A stream that slept, and was found to have grown by a look made for one who came, is looked at again at once."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b"{}\n")
+    os.utime(path, (0, 0))
+    tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=FLOOR, ceiling=3600)
+    told: list[int] = []
+    poller = Poller(tailer, floor=FLOOR, tell=lambda changes: told.append(len(changes)), rest=lambda: None)
+    tail = await poller.run(tailer.watch, "s")
+    poller.schedule()
+    await until(lambda: tailer.next_due is not None and tailer.next_due > time.monotonic() + 60)
+    path.write_bytes(b"{}\n{}\n")
+    await poller.look(tailer.poll, tail)
+    path.write_bytes(b"{}\n{}\n{}\n")
+    await until(lambda: sum(told) == 2)
+    await poller.close()
 
 
 async def test_a_glance_is_told_before_who_asked_goes_on(tmp_path: Path) -> None:
