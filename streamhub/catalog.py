@@ -100,14 +100,17 @@ class Catalog:
     Args:
         folder: where the streams are.
         max_line: the longest line that is an event, in bytes.
+
+    Attributes:
+        begun: how many passes over the folder have begun.
     """
 
     def __init__(self, folder: Folder, max_line: int) -> None:
         self._folder = folder
         self._max_line = max_line
         self._lock = threading.Lock()
-        self._begun = 0  # passes over the folder
-        self._done = 0  # the last one that came to its end
+        self.begun = 0
+        self._done = 0  # the last pass that came to its end
         self._known: dict[str, _Known] = {}
         self._ranked: list[_Known] = []
         self._ranked_is_stale = False
@@ -125,7 +128,7 @@ class Catalog:
         Raises:
             OSError: the descriptors or the memory have run out.
         """
-        return [known.entry for known in _select(self._look(), prefix, mission_id, visible)]
+        return [known.entry for known in _select(self._look(self.begun), prefix, mission_id, visible)]
 
     def page(
         self,
@@ -134,8 +137,11 @@ class Catalog:
         prefix: str = "",
         mission_id: str | None = None,
         visible: Callable[[str], bool] | None = None,
+        asked: int | None = None,
     ) -> Page:
         """At most ``limit`` streams, those after the cursor ``after``; else like :meth:`entries`.
+
+        ``asked`` is what :attr:`begun` was when the question was asked, if it had to wait for its turn since.
 
         A stream that stays as it is comes exactly once in a walk from page to page; one that is written to
         meanwhile moves to the front, and may be missed.
@@ -147,20 +153,19 @@ class Catalog:
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequestError(f"limit {limit} is out of range: give 1 to {MAX_LIMIT}")
         cursor = None if after is None else _parse_cursor(after)
-        ranked = self._look()
+        ranked = self._look(self.begun if asked is None else asked)
         start = 0 if cursor is None else bisect.bisect_right(ranked, cursor, key=_rank_of)
         found = list(islice(_select(islice(ranked, start, None), prefix, mission_id, visible), limit + 1))
         more = len(found) > limit
         return _make_page([known.entry for known in found[:limit]], _cursor(found[limit - 1].rank) if more else None)
 
-    def _look(self) -> list[_Known]:
+    def _look(self, asked: int) -> list[_Known]:
         """The streams as they are now, in order. Who waited for a pass that began after they asked shares it."""
-        begun = self._begun
         with self._lock:
-            if self._done <= begun:
-                self._begun += 1
+            if self._done <= asked:
+                self.begun += 1
                 self._refresh()
-                self._done = self._begun
+                self._done = self.begun
             return self._ranked
 
     def _refresh(self) -> None:

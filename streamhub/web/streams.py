@@ -38,9 +38,9 @@ class Surveys:
         self._threads = ThreadPoolExecutor(_SURVEYORS, thread_name_prefix="streamhub-survey")
         self._lister = ThreadPoolExecutor(1, thread_name_prefix="streamhub-list")
 
-    async def list(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function gives
-        """Ask the catalog."""
-        return await asyncio.get_running_loop().run_in_executor(self._lister, make)
+    async def list(self, make: Callable[[int], Any]) -> Any:  # noqa: ANN401 - what the function gives
+        """Ask the catalog. The function is told how many of its passes had begun by now: before it had its turn."""
+        return await asyncio.get_running_loop().run_in_executor(self._lister, make, self.catalog.begun)
 
     async def sum_up(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function gives
         """Ask for a summary."""
@@ -62,7 +62,7 @@ async def list_streams(request: web.Request) -> web.Response:
     surveys, limit = request.app[SURVEYS], limit_of(request) or DEFAULT_LIMIT
     after, prefix, mission = (once(request.query, name) for name in ("after", "prefix", "mission_id"))
     visible = view_of(request).allows
-    page = await surveys.list(lambda: surveys.catalog.page(limit, after, prefix or "", mission, visible))
+    page = await surveys.list(lambda asked: surveys.catalog.page(limit, after, prefix or "", mission, visible, asked))
     return answer_json(request, page.body, page.etag)
 
 
