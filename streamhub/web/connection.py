@@ -25,6 +25,7 @@ class Keeper(Protocol):
     """What a connection needs of whoever keeps them all: see :class:`streamhub.web.connections.Connections`."""
 
     open: set[Connection]
+    paused: set[Connection]
     meter: Meter
     now: float
     patience: float
@@ -238,10 +239,12 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The transport's buffer is full (TLS)."""
         self.blocked = True
+        self._connections.paused.add(self)
 
     def resume_writing(self) -> None:
         """The transport's buffer has drained (TLS)."""
         self.blocked = False
+        self._connections.paused.discard(self)
         self._go_on()
 
     def data_received(self, data: bytes) -> None:

@@ -30,6 +30,7 @@ class Connections:
 
     Attributes:
         open: the connections there are.
+        paused: those whose transport takes no more for now (TLS).
         timing: how long it waits.
         meter: where it is counted how they end.
         patience: seconds after which a peer is taken for gone that confirms nothing; past the stall time-out, which
@@ -38,6 +39,7 @@ class Connections:
 
     def __init__(self, full: set[int], meter: Meter, timing: Timing, *, stall_timeout: float) -> None:
         self.open: set[Connection] = set()
+        self.paused: set[Connection] = set()
         self.timing = timing
         self.meter = meter
         self.now = time.monotonic()
@@ -64,6 +66,7 @@ class Connections:
         """It is gone."""
         self.unblock(connection)
         self.open.discard(connection)
+        self.paused.discard(connection)
         if not self.open:
             self._emptied.set()
 
@@ -91,7 +94,7 @@ class Connections:
     @property
     def buffered(self) -> int:
         """Bytes that are kept for clients that do not take them just now."""
-        return sum(connection.buffered for connection in self._blocked.values())
+        return sum(connection.buffered for connection in (*self._blocked.values(), *self.paused))
 
     def expire(self, connection: Connection, seconds: float, end: Callable[[], None]) -> None:
         """Have a connection ended after a while, in the way that is given."""

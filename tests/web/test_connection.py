@@ -323,3 +323,28 @@ async def test_under_tls_nothing_is_written_past_the_transport(tmp_path: Path, c
             writer.close()
             await writer.wait_closed()
             await until(lambda: it.deserted)
+
+
+async def test_under_tls_what_waits_for_slow_clients_is_counted(tmp_path: Path, certificate: Path) -> None:
+    """It counts for as long as it waits: until it was taken, or its client is gone."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with Stream(tmp_path) as stream:
+        stream.write((padded(999) + b"\n") * 12_000)
+        stream.final()
+        async with inside(tmp_path, ssl=context) as it:
+            host, port = it.url.removeprefix("https://").split(":")
+            clients = [await asyncio.open_connection(host, int(port), ssl=trusting, limit=1024) for _ in range(2)]
+            for _, writer in clients:
+                writer.write(f"GET {SSE} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            await until(lambda: [connection.blocked for connection in it.connections.open] == [True] * 2)
+            assert it.connections.buffered == sum(connection.buffered for connection in it.connections.open) > 0
+            (reader, taking), (_, leaving) = clients
+            leaving.transport.abort()
+            await reader.read()
+            await until(lambda: it.connections.buffered == 0)
+            taking.close()
+            await taking.wait_closed()
+            await until(lambda: it.deserted)
+        assert it.connections.buffered == 0
