@@ -36,7 +36,7 @@ _log = logging.getLogger("streamhub.hub")
 _LINGER: Final = 10.0
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
-#: So many streams' longest tails are remembered.
+#: So many streams' longest tails are remembered, of those that were looked at last.
 _REMEMBERED: Final = 100_000
 _READ_THREADS: Final = 4
 #: A crowd rests for so many floors a head, after which it is served again. With the default floor that is 11 ms for a
@@ -215,8 +215,9 @@ class Hub:
             return
         if seen is None or seen.generation != look.generation or seen.byte < look.tail:
             self._seen[stream] = look.next
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
+        self._seen.move_to_end(stream)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
 
     def watch_names(self, tell: NameWatcher) -> None:
         """Have the ids in the folder told: see :meth:`streamhub.poller.Poller.watch_names`."""

@@ -448,6 +448,14 @@ async def test_the_longest_tail_is_remembered(hub: Hub) -> None:
     assert hub.seen("t") is None
 
 
+async def test_the_tails_in_use_are_remembered(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more streams than are remembered, those that were looked at last: not those that were first seen last."""
+    monkeypatch.setattr("streamhub.hub._REMEMBERED", 2)
+    for stream in ("busy", "old", "busy", "new"):
+        hub.note(stream, Look((1, 1), "aaaaaaaa", 10, closed=False))
+    assert [hub.seen(stream) is not None for stream in ("busy", "old", "new")] == [True, False, True]
+
+
 # --- names ----------------------------------------------------------------------------------------------------
 
 
