@@ -9,6 +9,7 @@ are served at a time, so that other streams need not wait for all of it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -164,10 +165,14 @@ class Crowd:
             ]
             blob = blobs[0] if len(blobs) == 1 else b"".join(blobs)
             events = sum(len(batch.lines) for batch in kept)
+            start = piece[0].batch.start
             for group in groups:
+                if group.position != start:
+                    self._leave_to_the_file(group, start)
+                    continue
                 group.position = piece[-1].batch.end
                 if blob and group:
-                    self._hand_to_group(group, blob, piece[0].batch.start, events, arrived_at)
+                    self._hand_to_group(group, blob, start, events, arrived_at)
         except Exception:  # noqa: BLE001 - one form's fault is no reason to leave the others without lines
             self._failed(*(cursor for group in groups for cursor in group))
 
@@ -178,6 +183,15 @@ class Crowd:
         self._meter.sent(group.transport, len(blob) * given, events * given)
         if self._meter.lag is not None:
             self._meter.lag(group.transport, self._clock() - arrived_at)
+
+    def _leave_to_the_file(self, group: LaneGroup, start: int) -> None:
+        """Have those read on by themselves who do not stand where the news begins: nobody is to have a gap."""
+        place = f"byte {group.position}, and the news begins at {start}"
+        _log.error("%d readers of stream %s are at %s: they read on from the file", len(group), self._stream, place)
+        loop = asyncio.get_running_loop()
+        for cursor in group:
+            cursor.fall_behind(group.position)
+            loop.call_soon(cursor.reader.pump)  # not before its channel has looked as far as what is handed out now
 
     def _hand_to(self, cursor: Cursor, blob: bytes, start: int, end: int, taken: int | None) -> bool:
         """Hand bytes to one of which some was taken already, or nothing was tried; False when it did not get them."""

@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +13,22 @@ from hypothesis import strategies as st
 
 from streamhub.batch import Batch
 from streamhub.channel import Channel, Place
+from streamhub.config import Config
 from streamhub.crowd import Crowd
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.folder import Folder
 from streamhub.history import History
+from streamhub.hub import Hub
 from streamhub.meter import Meter
 from streamhub.offset import Offset
 from streamhub.stream import BATCH_BYTES, Look
 from streamhub.wire import sse_lines
+from tests.servers import Stream, until
 from tests.sinks import Sink, Told, newlined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from streamhub.batch import Encoder
     from streamhub.cursor import Cursor
@@ -458,6 +463,29 @@ def catch_up(gathering: Gathering, sink: Sink) -> None:
         sink.write(wanted(gathering, sink, cursor.position, gathering.tail))
         cursor.position = gathering.tail
         gathering.crowd.stand(cursor)
+
+
+async def test_who_stands_elsewhere_reads_on_from_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch is handed to nobody who does not stand at its start: that would be a gap, or lines that come twice."""
+    hub = Hub(Config(directory=str(tmp_path)))
+    sinks: dict[int, Sink] = {}
+    with Stream(tmp_path) as stream:
+        size = len(stream.line(0)) + 1
+        stream.line(1)
+        channel = await hub.channel("s")
+        for position in (size, 2 * size, 3 * size):  # a line behind, at the tail, a line ahead
+            sink = sinks[position] = Sink()
+            encode = partial(newlined)  # a form of its own, and so a group
+            cursor = Told(hub.history, sink).follow(Place(channel, position), encode)
+            cursor.reader.behind.clear()
+            channel._crowd.stand(cursor)
+        for number in range(2, 5):
+            stream.line(number)
+            await hub.poll(channel)
+        data = stream.path.read_bytes()
+        await until(lambda: all(sink.taken == data[position:] for position, sink in sinks.items()))
+    await hub.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
 
 
 @pytest.mark.parametrize("clients", [1000, 5000])
