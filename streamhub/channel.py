@@ -58,12 +58,6 @@ class Place:
         return self.offset or (ZERO if look is None else Offset(look.generation, self.position))
 
     @property
-    def at_tail(self) -> bool:
-        """Whether there is nothing to read for now."""
-        look = self.channel.look
-        return look is None or self.offset is not None or self.position == look.tail
-
-    @property
     def at_end(self) -> bool:
         """Whether nothing will ever come."""
         look = self.channel.look

@@ -67,12 +67,12 @@ def text_frames(batch: Batch, _at_tail: bool) -> bytes:  # noqa: FBT001
     return b"".join(parts)
 
 
-# --- The multiplexed WebSocket ---------------------------------------------------------------------------------
-
-
 def line_messages(batch: Batch, _at_tail: bool) -> Sequence[bytes]:  # noqa: FBT001
     """The plain WebSocket's messages: the lines."""
     return batch.lines
+
+
+# --- The multiplexed WebSocket ---------------------------------------------------------------------------------
 
 
 def events_message(batch: Batch, at_tail: bool) -> bytes:  # noqa: FBT001

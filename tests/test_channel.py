@@ -578,18 +578,18 @@ async def test_a_channel_that_was_closed_hands_out_nothing(tmp_path: Path, monke
 
 
 def test_place() -> None:
-    """A place says whether there is something to read, and whether there ever will be."""
+    """A place says where it is, and whether anything will ever come there."""
     channel = Channel("s")
     place = Place(channel)
-    assert (place.next, place.at_tail, place.at_end) == (ZERO, True, False)
+    assert (place.next, place.at_end) == (ZERO, False)
     channel.look = look(100)
-    assert (place.next, place.at_tail, place.at_end) == (Offset(GENERATION, 0), False, False)
+    assert (place.next, place.at_end) == (Offset(GENERATION, 0), False)
     place = Place(channel, 100)
-    assert (place.next, place.at_tail, place.at_end) == (Offset(GENERATION, 100), True, False)
+    assert (place.next, place.at_end) == (Offset(GENERATION, 100), False)
     channel.look = look(100, closed=True)
-    assert (place.at_tail, place.at_end) == (True, True)
+    assert place.at_end
     ahead = Place(channel, offset=Offset(GENERATION, 200))
-    assert (ahead.next, ahead.at_tail, ahead.at_end) == (Offset(GENERATION, 200), True, False)
+    assert (ahead.next, ahead.at_end) == (Offset(GENERATION, 200), False)
 
 
 # --- waiting without a cursor ---------------------------------------------------------------------------------

@@ -132,8 +132,6 @@ async def plain_sse(request: web.Request) -> web.StreamResponse:
 async def durable_sse(request: web.Request) -> web.StreamResponse:
     """``data`` and ``control`` events, for a minute."""
     start = start_of(request)
-    if request.method == "HEAD":
-        return await _head(request, start)
     wanted = filter_of(request, until=True)
     place = await view_of(request).start(request.match_info["id"], start, wait=may_wait(request))
     encode = DurableEncoder(next_cursor(request.query.get("cursor")))
