@@ -82,8 +82,7 @@ async def _catch_up(request: web.Request) -> web.Response:
         if start.offset not in {None, ZERO}:
             raise OffsetAheadError(f"offset {start.offset} is of a stream that is not here yet: try again") from None
         return _nothing_yet(request)
-    if page.closed and not page.lines:
-        _note_end(request)
+    _note_end(request, page)
     return _answer(request, start, page)
 
 
@@ -108,8 +107,8 @@ async def _long_poll(request: web.Request) -> web.Response:
                 return _answer(request, asked, page)
             start = Start(offset=page.next)
         remaining = deadline - asyncio.get_running_loop().time()
-        if page is not None and page.closed:
-            _note_end(request)
+        if page is not None:
+            _note_end(request, page)
         if remaining <= 0 or request.app[HUB].draining or (page is not None and page.closed):
             searching = page is not None and not page.up_to_date  # filters let nothing through so far
             return (
@@ -129,7 +128,7 @@ def _note_lag(request: web.Request, channel: Channel, *, waited: bool) -> None:
 
 def _asker(request: web.Request) -> tuple[object, ...]:
     # With what it may see: that somebody else's questions were refused tells that the stream is there.
-    return request.remote, grant_of(request), request.match_info["id"], request.query.get("offset")
+    return request.remote, grant_of(request), request.match_info["id"], start_of(request)
 
 
 def _refuse_loop(request: web.Request) -> web.Response | None:
@@ -141,8 +140,10 @@ def _refuse_loop(request: web.Request) -> web.Response | None:
     return problem(429, detail, {"Retry-After": str(seconds)})
 
 
-def _note_end(request: web.Request) -> None:
-    request.app[REPEATS].answered(_asker(request))
+def _note_end(request: web.Request, page: Page) -> None:
+    """Remember who began where nothing will ever come; who read lines that filters left out was but told so."""
+    if page.closed and page.start == page.end:
+        request.app[REPEATS].answered(_asker(request))
 
 
 async def _try_read(request: web.Request, start: Start, wanted: Filter, *, wait: bool) -> Page | None:

@@ -430,12 +430,15 @@ async def test_the_end(server: Server, stream: Stream) -> None:
     assert len(json.loads(body)) == 1
 
 
-@pytest.mark.parametrize("query", ["?offset={end}", "?live=long-poll&offset={end}"])
+_AT_THE_END = ["offset={end}", "live=long-poll&offset={end}", "offset={end}&contains=x", "offset=now", "tail=0"]
+
+
+@pytest.mark.parametrize("query", [*_AT_THE_END, "since=2999-01-01T00:00:00Z", "live=long-poll&tail=0"])
 async def test_a_client_that_spins_at_the_end_is_refused(server: Server, stream: Stream, query: str) -> None:
     """Asked again and again where nothing will ever come: 429 with ``Retry-After``; other places are answered."""
     stream.line(1)
     stream.final()
-    target = S + query.format(end=token(stream.path.read_bytes()))
+    target = f"{S}?{query.format(end=token(stream.path.read_bytes()))}"
     statuses = [(await server.get(target))[0] for _ in range(40)]
     assert statuses[0] in {200, 204}
     assert statuses[-1] == 429
@@ -444,8 +447,21 @@ async def test_a_client_that_spins_at_the_end_is_refused(server: Server, stream:
     assert (status, headers["Content-Type"]) == (429, "application/problem+json")
     assert int(headers["Retry-After"]) >= 1
     assert json.loads(body)["status"] == 429
-    assert (await server.get(S))[0] == 200
+    for elsewhere in ("", "?tail=1", "?since=2001-01-01T00:00:00Z", "?offset=-1"):
+        assert (await server.get(S + elsewhere))[0] == 200
     assert (await server.get(target, method="HEAD"))[0] == 200
+
+
+@pytest.mark.parametrize(("query", "status"), [("", 200), ("live=long-poll&offset=-1", 204), ("tail=2", 200)])
+async def test_a_search_without_a_hit_is_no_spinning(server: Server, stream: Stream, query: str, status: int) -> None:
+    """However often a closed stream is searched in vain, neither the next search nor a plain read is refused."""
+    stream.line(1)
+    stream.final()
+    for number in range(40):
+        assert (await server.get(f"{S}?{query}&contains=nowhere{number}"))[0] == status
+    assert (await server.get(f"{S}?{query}&event_type=extraction"))[0] == status
+    for plain in (S, f"{S}?{query}", f"{S}?tail=1"):
+        assert (await server.get(plain))[0] == 200
 
 
 # --- long-poll ------------------------------------------------------------------------------------------------
