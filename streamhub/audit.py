@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from streamhub.batch import fault_of, is_final
-from streamhub.filters import tag_of
 from streamhub.offset import Offset
 from streamhub.stream import PIECE_BYTES
+from streamhub.tag import tag_of
 from streamhub.times import EARLIEST, time_of_stamp
 
 if TYPE_CHECKING:

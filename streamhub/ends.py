@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from streamhub.batch import fault_of
+from streamhub.tag import Tag, tag_of
 from streamhub.times import micros_of, time_of_stamp
 
 if TYPE_CHECKING:
@@ -34,16 +33,6 @@ class Ends(NamedTuple):
     first: str | None
     last: str | None
     last_micros: int | None
-
-
-class _Tag(msgspec.Struct):
-    """What is looked for in a line; the types are open, since foreign lines pass untouched."""
-
-    timestamp: Any = None
-    mission_id: Any = None
-
-
-_decode: Final = msgspec.json.Decoder(_Tag).decode
 
 
 def read_ends(file: StreamFile, tail: int) -> Ends:
@@ -86,15 +75,10 @@ def _end(file: StreamFile, tail: int) -> tuple[str | None, int | None]:
     return None, None
 
 
-def _tag_of(line: bytes, max_line: int) -> _Tag:
-    if not line or fault_of(line, max_line) is not None:
-        return _Tag()
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Tag()  # valid JSON that msgspec refuses: as if it said nothing, here as in a seek
+def _tag_of(line: bytes, max_line: int) -> Tag:
+    return Tag() if not line or fault_of(line, max_line) is not None else tag_of(line)
 
 
-def _time_of(tag: _Tag) -> datetime | None:
+def _time_of(tag: Tag) -> datetime | None:
     stamp = tag.timestamp
     return None if isinstance(stamp, str) and len(stamp) > LONGEST_TEXT else time_of_stamp(stamp)

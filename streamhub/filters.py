@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from streamhub.errors import InvalidRequestError
+from streamhub.tag import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-class Tag(msgspec.Struct):
-    """What filters and seeks look at in a line; the types are open, since foreign lines pass untouched."""
-
-    event_type: Any = None
-    timestamp: Any = None
-
-
-_decode_tag = msgspec.json.Decoder(Tag).decode
-
-
-def tag_of(line: bytes) -> Tag:
-    """The type and time of a delivered line; empty where a foreign line holds nothing usable."""
-    try:
-        return _decode_tag(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _tag_by_python(line)
-
-
-def _tag_by_python(line: bytes) -> Tag:
-    """The way of valid JSON that msgspec refuses: half of a surrogate pair, as cut texts have it."""
-    try:
-        event: Any = json.loads(line.decode(), parse_int=str)
-    except (ValueError, RecursionError):
-        return Tag()
-    return Tag(event.get("event_type"), event.get("timestamp")) if isinstance(event, dict) else Tag()
 
 
 def parse_time(text: str) -> datetime:

@@ -11,10 +11,9 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from streamhub.batch import fault_of
 from streamhub.stream import PIECE_BYTES
+from streamhub.tag import REFUSED, Tag, decode_tag, tag_of
 from streamhub.times import EARLIEST, LATEST, micros_of, moment, time_of_stamp
 
 if TYPE_CHECKING:
@@ -32,18 +31,6 @@ OTHER: Final = "other"
 MALFORMED: Final = "malformed"
 
 _LONGEST_NAME: Final = 128
-
-
-class _Tag(msgspec.Struct, gc=False):
-    """What is counted of a line; the types are open, since foreign lines pass untouched."""
-
-    event_type: Any = None
-    timestamp: Any = None
-    mission_id: Any = None
-
-
-_decode: Final = msgspec.json.Decoder(_Tag).decode
-_REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Cell:
@@ -153,8 +140,8 @@ class Tally:
         for line in lines:
             if line:
                 try:
-                    tag = _decode(line) if clean and len(line) <= max_line else _careful_tag(line, max_line)
-                except _REFUSED:
+                    tag = decode_tag(line) if clean and len(line) <= max_line else _careful_tag(line, max_line)
+                except REFUSED:
                     tag = _careful_tag(line, max_line)
                 if tag is None:
                     self.malformed += 1
@@ -235,11 +222,6 @@ def _is_clean(data: bytes) -> bool:
         return False
 
 
-def _careful_tag(line: bytes, max_line: int) -> _Tag | None:
+def _careful_tag(line: bytes, max_line: int) -> Tag | None:
     """What a line says, an unusual one too; None when it is no event."""
-    if fault_of(line, max_line) is not None:
-        return None
-    try:
-        return _decode(line)
-    except _REFUSED:
-        return _Tag()  # valid JSON that msgspec refuses: as if it said nothing, here as in a seek
+    return None if fault_of(line, max_line) is not None else tag_of(line)

@@ -134,6 +134,18 @@ def test_an_empty_stream(world: World) -> None:
     }
 
 
+def test_texts_that_were_cut_inside_a_surrogate_pair(world: World) -> None:
+    """Such a text in the payload hides nothing; such a mission is none, and does not keep the list from being sent."""
+    world.write("a", event(1, "m", text="cut \ud83d"))
+    world.write("b", event(0, "cut \ud83d"))
+    page = world.catalog.page()
+    assert [(entry.id, entry.mission_id) for entry in page.entries] == [("a", "m"), ("b", None)]
+    assert [entry["last"][:19] for entry in json.loads(page.body)["streams"]] == [
+        "2026-01-31T12:00:01",
+        "2026-01-31T12:00:00",
+    ]
+
+
 def test_no_folder_and_an_empty_one_list_nothing(tmp_path: Path) -> None:
     """A folder that is not there yet has no streams; once it is there, its streams are listed."""
     folder = Folder(str(tmp_path / "later"))

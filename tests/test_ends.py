@@ -68,13 +68,21 @@ def test_first_and_last_time_as_written(read: Read) -> None:
         line(timestamp="yesterday", mission_id=""),
         line(timestamp=17, mission_id=4),
         line(timestamp=" " * LONGEST_TEXT + NOON, mission_id="m" * (LONGEST_TEXT + 1)),
-        b'{"timestamp":"2026-01-01T00:00:00Z","mission_id":1e999}\n',
+        b'{"timestamp":1e999,"mission_id":1e999}\n',
+        b'{"timestamp":"2026-01-01\\ud83d00:00:00","mission_id":"\\ud83d"}\n',
     ],
 )
 def test_lines_that_say_nothing_are_passed_over(read: Read, junk: bytes) -> None:
     """Malformed lines, and lines without a usable time or mission, leave the word to their neighbours."""
     event = line(timestamp=NOON, mission_id="m")
     assert read(junk * 3 + event + junk * 3) == Ends("m", NOON, NOON, NOON_MICROS)
+
+
+@pytest.mark.parametrize("more", [b'"text":"cut \\ud83d"', b'"number":1e999', b'"event_type":1e999'])
+def test_lines_that_only_python_can_read(read: Read, more: bytes) -> None:
+    """Half a surrogate pair, or a number without bounds, takes nothing from what else a line says."""
+    event = b'{"timestamp":"%s","mission_id":"m",%s}\n' % (NOON.encode(), more)
+    assert read(event) == Ends("m", NOON, NOON, NOON_MICROS)
 
 
 def test_the_torn_end_is_not_read(read: Read) -> None:

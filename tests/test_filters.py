@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from streamhub.batch import stand_in
 from streamhub.errors import InvalidRequestError
-from streamhub.filters import EVERYTHING, Filter, Tag, parse_time, tag_of, time_of
-from tests import naive
-from tests.naive import ODD_LINES
+from streamhub.filters import EVERYTHING, Filter, parse_time, time_of
 
 NOON: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EARLIER: Final = NOON - timedelta(microseconds=1)
@@ -139,21 +137,9 @@ def test_time_of(line: bytes, time: datetime | None) -> None:
     assert time_of(line) == time
 
 
-# --- Tags -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("line", ODD_LINES, ids=range(len(ODD_LINES)))
-def test_tag_of(line: bytes) -> None:
-    """The tag of a delivered line is what Python's parser sees there, also where a faster one gives up."""
-    if line and naive.fault(line, 1024 * 1024) is None:
-        event = naive.strict_json(line.decode())
-        assert tag_of(line) == Tag(event.get("event_type"), event.get("timestamp"))
-
-
 @given(st.binary(max_size=80))
-def test_tag_of_noise(noise: bytes) -> None:
+def test_time_of_noise(noise: bytes) -> None:
     """No bytes at all make it fail."""
-    assert isinstance(tag_of(noise), Tag)
     time_of(noise)
 
 

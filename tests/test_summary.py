@@ -86,7 +86,9 @@ ODD = [
     Line(b'{"event_type":"malformed"}', "malformed"),
     Line(b'{"event_type":"other"}', "other"),
     Line(b'{"event_type":"\xc3\xa9"}', "é"),
-    Line(b'{"event_type":"status","a":"\\ud800"}', "other"),  # valid, but msgspec reads nothing from it
+    Line(b'{"event_type":"status","a":"\\ud800"}', "status"),  # valid, though msgspec reads nothing from it
+    Line(b'{"timestamp":"2026-01-31T12:00:00Z","event_type":"new","a":"\\ud800"}', "new", NOON),
+    Line(b'{"event_type":"\\ud800"}', "other"),
     Line(b' \t{"event_type":"status"} \r', "status"),
     Line(b'{"timestamp":"2026-01-31 14:00:00+02:00","event_type":"new"}', "new", NOON),
     Line(b'{"timestamp":"2026-01-31T12:00:00","event_type":"new"}', "new", NOON),

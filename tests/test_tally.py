@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from streamhub.batch import fault_of
 from streamhub.errors import StreamReplacedError
-from streamhub.filters import tag_of
 from streamhub.folder import Folder
 from streamhub.stream import PIECE_BYTES, StreamFile
+from streamhub.tag import tag_of
 from streamhub.tally import MAX_CELLS, Tally
 
 MAX_LINE = 2 * PIECE_BYTES
@@ -144,6 +144,19 @@ def test_the_first_mission_and_the_times_as_written(opened: Open) -> None:
     tally = count(opened(content))
     assert tally.mission_id == "m"
     assert (tally.first, tally.last) == ("2026-01-31T12:00:07.000000Z", "2026-01-31T12:00:05.000000Z")
+
+
+def test_half_a_surrogate_pair(opened: Open) -> None:
+    """A line with a text that was cut inside one counts as its type at its time; one that is its type, as other."""
+    cut = line(1, "navigation", mission_id="m", text="cut \ud83d")
+    tally = count(opened(cut + line(2, "cut \ud83d", mission_id="n")))
+    assert tally.totals() == {"navigation": 1, "other": 1}
+    assert (tally.mission_id, tally.first, tally.last) == (
+        "m",
+        "2026-01-31T12:00:01.000000Z",
+        "2026-01-31T12:00:02.000000Z",
+    )
+    assert tally.cells[NOON_MICROS + 1_000_000].counts == {"navigation": 1}
 
 
 def test_cells_widen_when_there_are_too_many(opened: Open) -> None:
