@@ -19,6 +19,7 @@ from tests import naive
 from tests.naive import counted_reads, files, padded
 
 MAX_LINE = 100_000
+MIB = 1024 * 1024
 FINAL = b'{"event_type":"status","payload":{"state":"completed","final":true}}\n'
 
 
@@ -112,6 +113,64 @@ def test_a_limit_counts_what_is_delivered(limit: int) -> None:
         page = page_of(folder, limit=limit, wanted=Filter(contains="keep"))
         assert len(page.lines) == min(limit, 10)
         assert page.end == (limit * 22 - 11 if limit < 10 else 220)
+
+
+MIXED = st.lists(
+    st.tuples(
+        st.sampled_from([b"", b"x", b'{"keep":1}', padded(300), padded(3000), padded(70_000), b"y" * 120_000]),
+        st.sampled_from([1, 2, 40]),
+    ),
+    max_size=6,
+).map(lambda runs: b"".join((line + b"\n") * min(count, 200_000 // (len(line) + 1)) for line, count in runs))
+
+
+@given(MIXED, FILTERS | st.just(Filter(contains="keep")), st.integers(1, 90), st.sampled_from([200_000, 10**8]))
+def test_a_limited_page_is_the_beginning_of_an_unlimited_one(
+    data: bytes, wanted: Filter, limit: int, room: int
+) -> None:
+    """With a limit that is reached it ends right after its last line, else it is the very same page."""
+    ends = {line.end for line in naive.lines(data, MAX_LINE) if wanted.wants(line.delivered)}
+    with folder_of(data) as folder:
+        whole = page_of(folder, room=room, wanted=wanted)
+        page = page_of(folder, room=room, wanted=wanted, limit=limit)
+    assert page.lines == whole.lines[:limit]
+    if len(whole.lines) < limit:
+        assert page == whole
+    elif room == 10**8:  # one read for all that there is
+        assert page.end == (whole.end if len(whole.lines) == limit else sorted(ends)[limit - 1])
+
+
+def test_a_line_for_which_there_is_no_room_is_read_once() -> None:
+    """With a limit as well as without: it may be as long as the file."""
+    with folder_of(b"x" * 2 * MIB + b"\n" + padded(99) + b"\n") as folder:
+        totals = []
+        for limit in (None, 1):
+            with counted_reads() as reads:
+                page = page_of(folder, room=MIB, limit=limit)
+            assert (page.end, len(page.lines)) == (2 * MIB + 1, 1)
+            totals.append(reads.total)
+    assert totals[1] <= totals[0] + 2 * 4096
+
+
+@pytest.mark.parametrize("wanted", [EVERYTHING, Filter(contains="keep")])
+def test_a_limit_bounds_what_is_read(wanted: Filter) -> None:
+    """A few lines cost a small read, however much room there is; lines that are far apart cost little more than it."""
+    line = b'{"keep":"%s"}\n' % (b"x" * 85)
+    with folder_of(line * 20_000) as folder, counted_reads() as reads:
+        assert len(page_of(folder, room=MIB, wanted=wanted, limit=50).lines) == 50
+    assert reads.total <= 100_000
+    with folder_of(line * 20_000) as folder, counted_reads() as reads:
+        assert len(page_of(folder, room=MIB, wanted=wanted, limit=10_000).lines) == 10_000
+    assert reads.total <= 1.5 * MIB
+
+
+def test_a_search_with_a_limit_reads_hardly_more_than_one_without() -> None:
+    """However little it finds, a page goes through its part of the file but once; only the first reads are repeated."""
+    room = 100_000
+    with folder_of((padded(99) + b"\n") * 20_000) as folder, counted_reads() as reads:
+        page = page_of(folder, room=room, wanted=Filter(contains="nowhere"), limit=1)
+    assert (page.start, page.end, page.lines) == (0, SEARCH_FACTOR * room, [])
+    assert reads.total <= (SEARCH_FACTOR + 2) * room
 
 
 def test_a_search_for_something_rare_gives_up_for_now() -> None:
