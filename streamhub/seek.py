@@ -131,25 +131,35 @@ def last_lines(file: StreamFile, tail: int, count: int) -> int:
     if count == 0 or tail == 0:
         return tail
     end = tail - 1
-    for newline in _newlines_backward(file, end):
-        if newline < end - 1:
-            count -= 1
-            if count == 0:
-                return newline + 1
-        end = newline
+    for start, block in _blocks_backward(file, end):
+        head, *lines = block.split(b"\n")
+        begun = len(lines) - lines.count(b"") + (start + len(block) < end)  # the last line begins where the block ends
+        if begun < count:
+            count -= begun
+            end = start + len(head)
+            continue
+        for newline in _newlines_backward(block):
+            if start + newline < end - 1:
+                count -= 1
+                if count == 0:
+                    return start + newline + 1
+            end = start + newline
     return 0
 
 
-def _newlines_backward(file: StreamFile, stop: int) -> Iterator[int]:
-    while stop > 0:
-        stop = file.last_newline(stop) + 1  # holes are not read
+def _blocks_backward(file: StreamFile, stop: int) -> Iterator[tuple[int, bytes]]:
+    """Pieces of the file up to the last newline before ``stop``, latest first; each ends with one."""
+    while (stop := file.last_newline(stop) + 1) > 0:  # holes are not read
         start = max(0, stop - _BACKWARD_BLOCK)
-        block = os.pread(file.fd, stop - start, start)
-        place = block.rfind(b"\n")
-        while place >= 0:
-            yield start + place
-            place = block.rfind(b"\n", 0, place)
+        yield start, os.pread(file.fd, stop - start, start)
         stop = start
+
+
+def _newlines_backward(block: bytes) -> Iterator[int]:
+    place = block.rfind(b"\n")
+    while place >= 0:
+        yield place
+        place = block.rfind(b"\n", 0, place)
 
 
 def first_since(file: StreamFile, tail: int, since: datetime) -> int:

@@ -206,6 +206,23 @@ def test_last_lines(data: bytes, count: int) -> None:
         assert place == tail
 
 
+@pytest.mark.parametrize("empty", [0.0, 0.001, 0.5])
+@pytest.mark.parametrize("longest", [1, 90, 9000])
+def test_last_lines_of_many(longest: int, empty: float) -> None:
+    """Wherever the blocks that are read begin and end, and be there empty lines or none, the count is right."""
+    dice = Random(longest)
+    sizes = [0 if dice.random() < empty else dice.randint(1, longest) for _ in range(300_000 // (longest + 1))]
+    starts, data = [], bytearray()
+    for size in sizes:
+        if size:
+            starts.append(len(data))
+        data += b"x" * size + b"\n"
+    with stream_file(bytes(data)) as file:
+        for count in {1, len(starts) - 1, *(dice.randint(1, len(starts) - 1) for _ in range(20))}:
+            assert last_lines(file, len(data), count) == starts[-count]
+        assert last_lines(file, len(data), len(starts) + 1) == 0
+
+
 def test_more_lines_than_there_are() -> None:
     """A count beyond everything begins at the beginning."""
     with stream_file(b"{}\n" * 1000) as file:
