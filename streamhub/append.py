@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from streamhub.backward import read_end
-from streamhub.batch import is_final
 from streamhub.events import line_second, line_start
+from streamhub.line import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable

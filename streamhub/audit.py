@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from streamhub.batch import fault_of, is_final
+from streamhub.line import fault_of, is_final
 from streamhub.offset import Offset
 from streamhub.stream import PIECE_BYTES
 from streamhub.tag import tag_of

@@ -6,9 +6,9 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streamhub.batch import is_final
 from streamhub.events import nanoseconds
 from streamhub.filters import time_of
+from streamhub.line import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

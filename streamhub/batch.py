@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import accumulate, compress
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from streamhub.line import check_json, fault_of, stand_in
 from streamhub.offset import Offset
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_check = msgspec.json.Decoder(msgspec.Raw).decode
 _BRACE: Final = ord("{")
 #: A batch keeps so many of its forms, and so many of its filtered selves: clients choose filters as they like.
 _KEPT: Final = 16
@@ -137,44 +136,6 @@ def make_batch(stream: str, generation: str, start: int, data: bytes, max_line: 
     return _sorted_out(stream, generation, start, end, lines, max_line)
 
 
-def stand_in(generation: str, start: int, size: int, reason: str) -> bytes:
-    """What readers get in the place of a line of ``size`` bytes at ``start`` that is no event."""
-    return b'{"event_type":"malformed","payload":{"offset":"%s","bytes":%d,"reason":"%s"}}' % (
-        str(Offset(generation, start)).encode(),
-        size,
-        reason.encode(),
-    )
-
-
-def fault_of(line: bytes, max_line: int) -> str | None:
-    """Why a line is no event: ``too-long``, ``nul``, ``utf-8``, ``json`` or ``object``; None when it is one."""
-    if len(line) > max_line:
-        return "too-long"
-    if b"\0" in line:
-        return "nul"
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return "utf-8"
-    if not _is_json(line):
-        return "json"
-    return None if line.lstrip(b" \t\r").startswith(b"{") else "object"
-
-
-def is_final(line: bytes) -> bool:
-    """Whether this line, standing last, closes its stream: a ``status`` whose payload says ``"final": true``."""
-    if b'"final"' not in line and b"\\u" not in line:
-        return False
-    if fault_of(line, len(line)) is not None:
-        return False  # Python's parser takes more than JSON: NaN, a byte order mark, surrogates in UTF-8
-    try:
-        event: Any = json.loads(line.decode(), parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    payload = event.get("payload") if isinstance(event, dict) and event.get("event_type") == "status" else None
-    return isinstance(payload, dict) and payload.get("final") is True
-
-
 def _all_valid(data: bytes, lines: list[bytes], max_line: int) -> bool:
     """One cheap look at the whole: UTF-8 and NUL over all bytes at once, then the JSON grammar line by line."""
     if b"\0" in data or max(map(len, lines), default=0) > max_line:
@@ -185,7 +146,7 @@ def _all_valid(data: bytes, lines: list[bytes], max_line: int) -> bool:
         for line in lines:
             if line[0] != _BRACE:
                 return False
-            _check(line)
+            check_json(line)
     except (IndexError, UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         return False
     return True
@@ -204,26 +165,3 @@ def _sorted_out(stream: str, generation: str, start: int, end: int, lines: list[
             ends.append(place + len(line) + 1)
         place += len(line) + 1
     return Batch(stream, generation, start, end, delivered, ends, malformed)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        _check(line)
-    except RecursionError:
-        return False
-    except msgspec.DecodeError:
-        return b"\\u" in line and _is_json_with_surrogates(line)
-    return True
-
-
-def _is_json_with_surrogates(line: bytes) -> bool:
-    """Whether it is JSON with lone surrogates escaped: the grammar allows them, msgspec refuses, Python takes them."""
-    try:
-        json.loads(line.decode(), parse_constant=_refuse, parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streamhub.batch import fault_of
+from streamhub.line import fault_of
 from streamhub.tag import Tag, tag_of
 from streamhub.times import micros_of, time_of_stamp
 

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from streamhub.batch import fault_of
 from streamhub.errors import InvalidOffsetError, InvalidRequestError, OffsetAheadError, OffsetGoneError
 from streamhub.filters import parse_time, time_of
+from streamhub.line import fault_of
 from streamhub.offset import BEGINNING, NO_GENERATION, NOW, ZERO, Offset, parse_offset
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from streamhub.batch import Batch, is_final, make_batch, stand_in
+from streamhub.batch import Batch, make_batch
 from streamhub.errors import StreamReplacedError
+from streamhub.line import is_final, stand_in
 from streamhub.offset import HEAD_BYTES, NO_GENERATION, ZERO, Offset, generation_of
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from streamhub.batch import Batch, is_final
 from streamhub.errors import StreamNotFoundError, StreamReplacedError
+from streamhub.line import is_final
 from streamhub.stream import PIECE_BYTES, Look, StreamFile, split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sized
 
+    from streamhub.batch import Batch
     from streamhub.folder import Folder
 
 #: One look takes in at most this many bytes; what is left is taken at the next.

@@ -11,7 +11,7 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from streamhub.batch import fault_of
+from streamhub.line import fault_of
 from streamhub.stream import PIECE_BYTES
 from streamhub.tag import REFUSED, Tag, decode_tag, tag_of
 from streamhub.times import EARLIEST, LATEST, micros_of, moment, time_of_stamp

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamhub.audit import Audit, Finding
-from streamhub.batch import fault_of
 from streamhub.folder import Folder
+from streamhub.line import fault_of
 from streamhub.stream import StreamFile
 from tests.servers import Stream
 

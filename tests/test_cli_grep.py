@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamhub.batch import stand_in
 from streamhub.cli.local import _may_be_of_stand_in
+from streamhub.line import stand_in
 from tests.commands import command
 from tests.servers import Stream
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamhub.batch import stand_in
 from streamhub.errors import InvalidRequestError
 from streamhub.filters import EVERYTHING, Filter, parse_time, time_of
+from streamhub.line import stand_in
 
 NOON: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EARLIER: Final = NOON - timedelta(microseconds=1)

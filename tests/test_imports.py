@@ -33,7 +33,7 @@ LAYERS = {
     "names": Layer("config offset stream_id", "errors"),
     "schema": Layer("events envelope", "errors names", "msgspec"),
     # A line as bytes: what it means, how it travels. Pure (see the test below).
-    "lines": Layer("batch tag filters times lines wire inbound deflate meter", "errors names", "msgspec"),
+    "lines": Layer("line batch tag filters times wire inbound deflate meter", "errors names", "msgspec"),
     # What a mission imports, beside a web framework of its own: light, so no asyncio either (see the test below).
     "emitter": Layer("append backward plain writer current emitter handler", "errors names schema lines", "msgspec"),
     # The same for missions that have asyncio anyway.

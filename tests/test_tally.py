@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamhub.batch import fault_of
 from streamhub.errors import StreamReplacedError
 from streamhub.folder import Folder
+from streamhub.line import fault_of
 from streamhub.stream import PIECE_BYTES, StreamFile
 from streamhub.tag import tag_of
 from streamhub.tally import MAX_CELLS, Tally

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamhub import wire
-from streamhub.batch import Batch, make_batch, stand_in
+from streamhub.batch import Batch, make_batch
 from streamhub.filters import Filter
+from streamhub.line import stand_in
 from tests import naive
 from tests.naive import files
 
