@@ -118,6 +118,7 @@ class Following:
         self.match = (match,) if isinstance(match, str) else tuple(match)
         self.wait = wait
         self._over: set[str] = set()
+        self._gone: set[str] = set()
         self._begun = False
         if not self.places and not self.match:
             raise InvalidRequestError("there is nothing to follow: name a stream, or give match=<glob>")
@@ -131,6 +132,11 @@ class Following:
     def wanted(self) -> list[str]:
         """The streams that are not over."""
         return [stream for stream in self.places if stream not in self._over]
+
+    @property
+    def past(self) -> set[str]:
+        """The streams that are over and may match: they are named, as far as an address has room, to stay silent."""
+        return self._over - self._gone if self.match else set()
 
     @property
     def finished(self) -> bool:
@@ -152,10 +158,8 @@ class Following:
                 f"{len(self.wanted)} streams are more than an address can name: follow fewer at once"
             )
         query += [("match", glob) for glob in self.match]
-        if self.match:  # what is over would come again from its beginning, to be thrown away
-            query += [("stream", f"{stream}@{NOW}") for stream in sorted(self._over)][
-                : max(0, _MOST_NAMED - len(query))
-            ]
+        # What is over and matches would come again from its beginning, to be thrown away.
+        query += [("stream", f"{stream}@{NOW}") for stream in sorted(self.past)][: max(0, _MOST_NAMED - len(query))]
         return [*query, ("wait", "1")] if self.wait else query
 
     def start_of(self, stream: str) -> Query:
@@ -203,6 +207,10 @@ class Following:
         """Have no more of a stream."""
         self._over.add(stream)
 
+    def forget(self, streams: Iterable[str]) -> None:
+        """Name these no more: they are over, and may be there no more."""
+        self._gone.update(streams)
+
     def go_on(self, stream: str, offset: str) -> None:
         """Have more of a stream that was dropped, from another place on.
 
@@ -211,6 +219,7 @@ class Following:
         """
         self.places[stream] = _checked(offset)
         self._over.discard(stream)
+        self._gone.discard(stream)
 
     def _stood(self, stream: str) -> str:
         return self.offsets.get(stream, str(ZERO))

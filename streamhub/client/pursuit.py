@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from streamhub.client.link import NoSocketError
+from streamhub.client.listing import entries
 from streamhub.client.transport import Polls, Socket, missed_by
 from streamhub.errors import (
     ForbiddenError,
@@ -122,9 +123,19 @@ class Pursuit:
             except (OffsetGoneError, StreamNotFoundError) as error:
                 if not (self.following.wait and isinstance(error, StreamNotFoundError)):
                     self._frames.append(missed_by(error, self.following, stream))
-        if not self._frames:
+        if not self._frames and not await self._forget(refusal):
             await self._link.get("/v1/streams", [("limit", "1")])
             self._consider(refusal)
+
+    async def _forget(self, refusal: NoSocketError) -> bool:
+        """See to it that nothing is named that is over and was deleted since; False when that is not the reason."""
+        past = self.following.past
+        if not past or not refusal.ours or refusal.status != 404:
+            return False
+        there = {entry.id async for entry in entries(self._link)}
+        # Fewer each time, so that this ends, though the list may be of another copy than the one that refuses.
+        self.following.forget(past - there or past)
+        return True
 
     def _consider(self, refusal: NoSocketError) -> None:
         """All that is wanted can be had, but not by a socket."""

@@ -96,6 +96,19 @@ def test_what_is_over_does_not_come_again() -> None:
     assert following.query() == [("stream", f"a@{ZERO}")]
 
 
+def test_what_is_over_and_gone_is_not_named() -> None:
+    """A stream that was deleted after its end would be refused; if it is gone on with, it can be over once more."""
+    following = Following("a", Selection(), match="*")
+    after(following, Opened("a", ZERO), Opened("b", ZERO), Ended("b"), Opened("c", ZERO), Ended("c"))
+    following.forget(["b"])
+    assert following.past == {"c"}
+    assert following.query() == [("stream", f"a@{ZERO}"), ("match", "*"), ("stream", "c@now")]
+    assert after(following, Opened("b", ZERO), Lines("b", [b"{}"], place(3))) is None
+    following.go_on("b", ZERO)
+    after(following, Ended("b"))
+    assert following.past == {"b", "c"}
+
+
 def test_an_address_has_an_end() -> None:
     """However many streams are over, the address stays one that servers take."""
     following = Following((), Selection(), match="*")

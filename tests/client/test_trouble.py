@@ -20,14 +20,22 @@ from aiohttp.test_utils import TestServer
 
 from streamhub.client import AsyncClient, Client, Gap, Reset
 from streamhub.client import transport as transports
+from streamhub.client.backoff import Backoff
+from streamhub.client.following import Batch, Following
+from streamhub.client.frames import Ended, Opened
+from streamhub.client.link import Link
+from streamhub.client.pursuit import Pursuit
+from streamhub.client.query import Selection
 from streamhub.errors import (
     ConfigError,
     ForbiddenError,
+    InvalidRequestError,
     StreamhubError,
     StreamNotFoundError,
     UnauthorizedError,
     UnavailableError,
 )
+from streamhub.offset import ZERO
 from tests.certificates import make_certificate
 from tests.client.between import Between, between, no_sockets
 from tests.client.drivers import DRIVERS, Asynchronous, Driver, Synchronous, rest, take
@@ -109,6 +117,60 @@ async def test_a_file_that_is_replaced_while_the_server_is_away_is_a_gap(tmp_pat
     assert told[1] == Reset("t", first["t"].offset, None)
     assert len(got) == 1
     assert first["t"].line == line
+
+
+async def test_what_is_over_may_be_deleted(tmp_path: Path) -> None:
+    """Old streams are cleared away, and the server starts anew: who follows a glob goes on, and has nothing twice."""
+    port = free_port()
+    following = Following((), Selection(), match="m-*")
+    with Stream(tmp_path, "m-1") as over, Stream(tmp_path, "m-2") as kept, Stream(tmp_path, "m-3") as stream:
+        over.final(), kept.final(), stream.line(0)
+        async with AsyncClient(f"http://127.0.0.1:{port}") as client:
+            pursuit = client.pursue(following)
+            async with served(tmp_path, port=port, timing=QUICK):
+                assert sorted([await news_of(pursuit) for _ in range(3)]) == ["m-1", "m-2", "m-3"]
+                waiting = asyncio.create_task(news_of(pursuit))
+                await until(lambda: following.past == {"m-1", "m-2"})
+                stream.line(1)
+                assert await waiting == "m-3"
+            over.path.unlink()
+            stream.line(2)
+            async with served(tmp_path, port=port, timing=QUICK):
+                assert await news_of(pursuit) == "m-3"
+    assert following.past == {"m-2"}
+
+
+async def news_of(pursuit: Pursuit) -> str:
+    """The stream of which there is news next."""
+    async with asyncio.timeout(30):
+        news = await pursuit.next()
+    assert isinstance(news, Batch)
+    return news.items[0].stream
+
+
+async def test_what_is_over_is_forgotten_step_by_step(server: Server, tmp_path: Path) -> None:
+    """What is over and gone is not named again; when that was not the reason, nothing is; then it is an error."""
+    with Stream(tmp_path, "b") as stream:
+        stream.final()
+
+    def answers(request: web.Request) -> web.Response | None:
+        if request.path != "/v1/ws":
+            return None
+        named.append(request.query.getall("stream", []))
+        return web.Response(status=404, body=b"{}", content_type="application/problem+json")
+
+    named: list[list[str]] = []
+    following = Following((), Selection(), match="*")
+    for name in ("a", "b"):
+        following.take(Opened(name, str(ZERO)))
+        following.take(Ended(name))
+    async with between(server, answers) as proxy:
+        link = Link(proxy.url)
+        with pytest.raises(InvalidRequestError, match="refused with 404"):
+            await Pursuit(link, following, Backoff()).next()
+        await link.close()
+    assert named == [["a@now", "b@now"], ["b@now"], []]
+    assert proxy.count("/v1/streams") == 3
 
 
 async def test_patience_ends(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
