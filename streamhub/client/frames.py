@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -97,7 +98,11 @@ class _Error(msgspec.Struct, tag_field="type", tag="error"):
     message: str
 
 
-_decoder: Final = msgspec.json.Decoder(_Open | _Events | _Heartbeat | _End | _Reset | _Error)
+_Frame: TypeAlias = _Open | _Events | _Heartbeat | _End | _Reset | _Error
+
+_decoder: Final[msgspec.json.Decoder[_Frame]] = msgspec.json.Decoder(_Frame)
+#: Takes half of a surrogate pair, which JSON allows, as the server does; and a number of any length.
+_lenient: Final = json.JSONDecoder(parse_int=str)
 
 
 def read_frame(message: bytes) -> Sequence[Frame]:
@@ -107,9 +112,15 @@ def read_frame(message: bytes) -> Sequence[Frame]:
         StreamhubError: it is none that a streamhub server sends.
     """
     try:
-        frame = _decoder.decode(message)
+        return _frames(message, _decoder.decode(message))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StreamhubError(f"a message of the WebSocket is not understood: {error}: is this a proxy's?") from None
+        lines = _with_surrogates(message)
+        if lines is None:
+            raise StreamhubError(f"a message of the WebSocket is not understood: {error}: is this a proxy's?") from None
+        return (lines,)
+
+
+def _frames(message: bytes, frame: _Frame) -> Sequence[Frame]:
     match frame:
         case _Events():
             return (Lines(frame.stream, _lines(message, frame.events), frame.next),)
@@ -144,3 +155,36 @@ def _with_white_space(message: bytes, place: int, elements: Sequence[bytes]) -> 
         lines.append(message[place:end])
         place = end + 1
     return lines
+
+
+def _with_surrogates(message: bytes) -> Lines | None:
+    """What a message of events says of which one holds half of a surrogate pair; None when it is no such message."""
+    try:
+        head, mark, rest = message.decode().partition('"events":[')
+        frame = _decoder.decode(f"{head}{mark}]}}")
+        return Lines(frame.stream, _elements(rest), frame.next) if isinstance(frame, _Events) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _elements(text: str) -> list[bytes]:
+    """The elements of the array at a message's end, from behind its bracket on, with the white space around them.
+
+    Raises:
+        ValueError: it is none.
+    """
+    elements, place, after = [], 0, ","
+    while after == ",":
+        _value, end = _lenient.raw_decode(text, _past_space(text, place))
+        end = _past_space(text, end)
+        elements.append(text[place:end].encode())
+        place, after = end + 1, text[end : end + 1]
+    if text[end:] != "]}":
+        raise ValueError(f"the array of events ends with {text[end:][:10]!r}")
+    return elements
+
+
+def _past_space(text: str, place: int) -> int:
+    while text.startswith((" ", "\t", "\r"), place):
+        place += 1
+    return place

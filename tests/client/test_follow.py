@@ -62,6 +62,26 @@ async def test_each_offset_is_where_to_go_on(driver: Callable[..., Driver], serv
             assert [each async for each in client.read("s", offset=item.offset)] == got[number + 1 :]
 
 
+async def test_half_a_surrogate_pair(driver: Callable[..., Driver], server: Server, tmp_path: Path) -> None:
+    """An event whose text was cut in the middle of a character comes as it stands in the file, and ends nothing."""
+    cut = (
+        b'{"timestamp":"2026-01-01T00:00:00.000000Z","mission_id":"m","event_type":"navigation",'
+        b'"payload":{"url":"cut \\ud83d","action":"go"}}'
+    )
+    with Stream(tmp_path) as stream:
+        before = stream.line(0)
+        stream.write(cut + b"\n")
+        lines = [before, cut, stream.final()]
+    async with driver(server.url) as client:
+        got = await rest(client.follow("s"))
+        assert [item.line for item in got] == lines
+        assert await rest(client.follow({"s": got[0].offset})) == got[1:]
+        assert await rest(client.read("s")) == got
+    assert got[1].event_type == "navigation"
+    assert isinstance(got[1].event, dict)
+    assert got[1].event["payload"] == {"url": "cut \ud83d", "action": "go"}
+
+
 async def test_offsets_are_those_of_what_was_handed_out(
     driver: Callable[..., Driver], server: Server, tmp_path: Path
 ) -> None:

@@ -43,6 +43,35 @@ def test_what_is_not_understood(strange: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+CUT = b'{"event_type":"navigation","payload":{"url":"cut \\ud83d","action":"go"}}'
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [CUT],
+        ['{"é":"€, ]}"}'.encode(), b'\t {"a":[{}]}\r', b" " + CUT + b" \r", b'{"events":[1,2]}'],
+        [CUT, b'{"n":' + b"7" * 5000 + b"}"],
+    ],
+    ids=["alone", "beside others", "beside a long number"],
+)
+def test_half_a_surrogate_pair(texts: list[bytes]) -> None:
+    """A text that was cut in the middle of a character is JSON: its line, and those beside it, come byte for byte."""
+    batch = Batch("s", "0123abcd", 0, 100, texts)
+    (said,) = events_messages(batch, True)
+    assert read_frame(said) == (Lines("s", texts, NEXT),)
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b"]", b"]}]", b",]}", b",x]}", b"x]}", b" ]}" * 2, b',"\xff"]}', b"," + b"[" * 100_000]
+)
+def test_half_a_surrogate_pair_in_what_is_not_understood(end: bytes) -> None:
+    """Such a line makes nothing understood that is no message of events."""
+    for head in (f'{{"type":"events","stream":"s","next":"{NEXT}","events":[', '{"type":"news","events":[', "["):
+        with pytest.raises(StreamhubError, match="is not understood"):
+            read_frame(head.encode() + CUT + end)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -55,6 +84,8 @@ SPACE = st.text(" \t\r", max_size=2)
 def lines(draw: st.DrawFn) -> bytes:
     """A JSON object on a line, as any program might write it: with white space, escapes or raw characters."""
     value = draw(st.dictionaries(st.text(), JSON, max_size=3))
+    if draw(st.booleans()):
+        return f"{draw(SPACE)}{json.dumps({**value, 'cut': chr(0xD83D)})}{draw(SPACE)}".encode()
     text = json.dumps(
         value, ensure_ascii=draw(st.booleans()), separators=draw(st.sampled_from([(",", ":"), (", ", ": ")]))
     )
