@@ -10,7 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
+from streamhub.cli import remote
+from tests.client.between import between
 from tests.commands import Outcome, command, end_of, line_of, started
 from tests.servers import Server, ServerProcess, Stream, free_port, served, until
 from tests.terminals import on_terminal
@@ -357,6 +360,32 @@ async def test_server_restarts(tmp_path: Path) -> None:
             final = stream.final()
             outcome = await end_of(process)
     assert (outcome.code, outcome.lines, outcome.err) == (0, [final], "")
+
+
+async def test_a_server_that_is_busy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """429 and 503 are waited out, for as long as they ask for, or a while when they do not say; that is said once."""
+    pauses: list[float] = []
+    monkeypatch.setattr(remote, "pause", pauses.append)
+    with Stream(server.directory) as stream:
+        lines = [stream.line(0), stream.line(1)]
+    answers = iter([(0, ""), (429, "7"), (503, "8"), (429, ""), (503, "soon"), (503, "9" * 400)])
+
+    def refuse(_request: web.Request) -> web.Response | None:
+        status, seconds = next(answers, (0, ""))
+        if status == 0 and pauses:
+            with Stream(server.directory) as stream:
+                lines.append(stream.final())
+        headers = {"Retry-After": seconds} if seconds else {}
+        return web.Response(status=status, headers=headers) if status else None
+
+    async with between(server, refuse) as proxy:
+        outcome = await asyncio.to_thread(command, "tail", "-f", "s", "--url", proxy.url)
+    assert (outcome.code, outcome.lines) == (0, lines)
+    assert outcome.err == f"streamhub: {proxy.url} answered 429: trying again\n"
+    assert pauses[:2] == [7, 8]
+    assert 0.5 <= pauses[2] <= 1
+    assert 1 <= pauses[3] <= 2
+    assert pauses[4:] == [3600]
 
 
 async def test_no_server() -> None:

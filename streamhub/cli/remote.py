@@ -14,9 +14,8 @@ import msgspec
 
 from streamhub.catalog import Entry  # noqa: TC001 - msgspec reads it
 from streamhub.cli.pause import pause
-from streamhub.cli.server import Server, UnavailableError
 from streamhub.cli.suggest import no_such_stream
-from streamhub.errors import InvalidRequestError, OffsetAheadError, StreamhubError, StreamNotFoundError
+from streamhub.errors import InvalidRequestError, StreamhubError, StreamNotFoundError, UnavailableError
 from streamhub.filters import EVERYTHING
 from streamhub.offset import BEGINNING, NOW, ZERO, Offset, parse_offset
 from streamhub.seek import FROM_BEGINNING, Start
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from streamhub.cli.query import Query
+    from streamhub.cli.server import Server
     from streamhub.filters import Filter
 
     _Words = dict[str, str | list[str]]
@@ -141,15 +141,15 @@ class RemoteSource:
             return self._decode(self._server.get(f"{_path(stream)}/summary", words).body, dict[str, Any])
 
     def _page_whatever_happens(self, stream: str, words: _Words) -> _Page:
-        """Ask again and again while the server is away: it comes back, and offsets mean the same then."""
+        """Ask again and again while the server is away or full: it comes back, and offsets mean the same then."""
         seconds = _FIRST_RETRY
         while True:
             try:
                 page = self._page(stream, words)
-            except (UnavailableError, OffsetAheadError) as error:
+            except UnavailableError as error:
                 if seconds == _FIRST_RETRY:
                     click.echo(f"streamhub: {error}: trying again", err=True)
-                pause(random.uniform(seconds / 2, seconds))  # noqa: S311 - not for secrets
+                pause(max(error.retry_after or 0.0, random.uniform(seconds / 2, seconds)))  # noqa: S311 - not for secrets
                 seconds = min(2 * seconds, _LAST_RETRY)
             except StreamNotFoundError:
                 raise StreamNotFoundError(f"stream {stream!r} was deleted") from None

@@ -15,11 +15,11 @@ from streamhub.cli.pause import pause
 from streamhub.errors import (
     ConfigError,
     InvalidRequestError,
-    OffsetAheadError,
     OffsetGoneError,
     StreamhubError,
     StreamNotFoundError,
     UnauthorizedError,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds without a byte after which a server is given up; it answers a long-poll sooner.
 TIMEOUT: Final = 60.0
+#: Seconds to stay away, at most: whoever says more is asked once too often rather than never.
+_LONGEST_STAY: Final = 3600.0
 
 _NETWORK_ERRORS: Final = (OSError, http.client.HTTPException)
 
@@ -38,10 +40,6 @@ class Answer:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
-
-
-class UnavailableError(StreamhubError):
-    """The server cannot be reached, or cannot answer just now."""
 
 
 _REFUSALS: Final = {400: InvalidRequestError, 404: StreamNotFoundError}
@@ -147,9 +145,9 @@ class Server:
                 return self._unauthorized()
             case 410:
                 return OffsetGoneError(detail, earliest=answer.headers.get("Stream-Earliest-Offset", ""))
-            case 503 if "Retry-After" in answer.headers:
-                return OffsetAheadError(detail)
-        return _REFUSALS.get(answer.status, UnavailableError if answer.status >= 500 else StreamhubError)(detail)
+            case status if status == 429 or status >= 500:
+                return UnavailableError(detail, retry_after=_retry_after(answer.headers))
+        return _REFUSALS.get(answer.status, StreamhubError)(detail)
 
     def _unauthorized(self) -> UnauthorizedError:
         how = "put one into STREAMHUB_TOKEN, or into a file for --token-file"
@@ -181,6 +179,12 @@ def _trust(ca: str | None, *, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _retry_after(headers: http.client.HTTPMessage) -> float | None:
+    """For how many seconds to stay away; None when that is not said, or as a date, which no streamhub server gives."""
+    text = headers.get("Retry-After", "").strip()
+    return min(float(text), _LONGEST_STAY) if text.isascii() and text.isdigit() else None
 
 
 def _detail(body: bytes) -> str:
