@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -157,6 +158,26 @@ def test_the_table_runs_downwards() -> None:
     for layer, row in LAYERS.items():
         assert set(row.below.split()) <= seen, layer
         seen.add(layer)
+
+
+def test_the_manual_shows_the_table() -> None:
+    """Whoever reads the manual finds every module and package that there is, each in its layer."""
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("## The house")[2]
+    rows = re.findall(r"^\| (\w+) \| (`[^|]*`) \|", text, re.MULTILINE)
+    shown = {layer: set(re.findall("`(.*?)`", cell)) for layer, cell in rows}
+    there: dict[str, set[str]] = {layer: set() for layer in LAYERS}
+    for name in modules():
+        there[layer_of(name) or "none"].add(shown_as(name))
+    assert shown == there
+    assert list(shown) == list(LAYERS)
+
+
+def shown_as(name: str) -> str:
+    """What the manual calls a module: a package, such as ``web/``, stands for all that is in it."""
+    if name == "streamhub":
+        return "__init__"
+    top = name.split(".", maxsplit=1)[0]
+    return f"{top}/" if (PACKAGE / top).is_dir() else top
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
