@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import expect
@@ -152,6 +153,96 @@ async def test_list_can_be_filtered(dashboard: Dashboard, tmp_path: Path) -> Non
     await dashboard.page.get_by_label("Filter by mission or stream").fill("run-3")
     await expect(names).to_have_count(11)
     await expect(dashboard.page.locator(".streams li")).to_have_count(11)
+
+
+def fill(directory: Path, numbers: range, mission: str = "mission") -> None:
+    """A stream for each number, the highest one newest."""
+    for number in numbers:
+        (directory / f"s-{number:04}.jsonl").write_bytes(line(number, mission=f"{mission} {number}"))
+
+
+async def test_streams_that_come_at_once_can_be_reached(dashboard: Dashboard, tmp_path: Path) -> None:
+    """However many begin while the list is open: there is a way to all of them, and each is found by its mission."""
+    fill(tmp_path, range(5))
+    page = dashboard.page
+    await dashboard.open()
+    names = page.locator(".streams a.open")
+    await expect(names).to_have_count(5)
+    await expect(page.get_by_role("button", name="More streams")).to_be_hidden()
+    fill(tmp_path, range(5, 155))
+    await expect(names.first).to_have_text("mission 154")
+    for count in (60, 120, 155):
+        await expect(names).to_have_count(count)
+        if count < 155:
+            await page.get_by_role("button", name="More streams").click()
+    await expect(page.get_by_role("button", name="More streams")).to_be_hidden()
+    await expect(names.last).to_have_text("mission 0")
+
+
+async def test_filter_searches_all_streams(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A part of a mission's name is found wherever its stream stands in the list, and what begins meanwhile too."""
+    fill(tmp_path, range(1100), "crawl")
+    page = dashboard.page
+    await dashboard.open()
+    names = page.locator(".streams a.open")
+    await expect(names).to_have_count(60)
+    field = page.get_by_label("Filter by mission or stream")
+    await field.fill("AWL 15")
+    await expect(names).to_have_text(["crawl 159", *(f"crawl {number}" for number in range(158, 149, -1)), "crawl 15"])
+    (tmp_path / "new.jsonl").write_bytes(line(2000, mission="crawl 15 again"))
+    await expect(names).to_have_count(12)
+    (tmp_path / "s-0155.jsonl").unlink()
+    await expect(names).to_have_count(11)
+    await field.fill("crawl 15000")
+    await expect(page.locator(".empty")).to_have_text("No stream is called like that.")
+    await field.fill("")
+    await expect(names).to_have_count(60)
+
+
+async def test_filter_says_how_much_it_searched(dashboard: Dashboard) -> None:
+    """A search of very many streams stops, says so instead of that there is none, and goes on when it is asked to."""
+    asked: list[str] = []
+    entry = {"tail": "00000000_0000000000000000", "bytes": 0, "first": None, "last": None, "closed": False}
+
+    async def give(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        if "prefix" in query or "mission_id" in query:
+            await route.fulfill(json={"streams": [], "next": None})
+            return
+        begin = int(query.get("after", ["0"])[0])
+        asked.append(route.request.url)
+        names = range(begin, begin + int(query["limit"][0]))
+        streams = [{"id": f"s-{name}-", "mission_id": None, **entry} for name in names]
+        await route.fulfill(json={"streams": streams, "next": str(names.stop) if names.stop < 15_000 else None})
+
+    page = dashboard.page
+    await page.route(re.compile(r"/v1/streams\b"), give)
+    await page.route(re.compile(r"/v1/stream/"), lambda route: route.fulfill(status=404))
+    dashboard.allowed += [REFUSED]
+    await dashboard.open()
+    names = page.locator(".streams a.open")
+    await expect(names).to_have_count(60)
+    await page.get_by_label("Filter by mission or stream").fill("s-12345-")
+    note = page.locator(".empty")
+    await expect(note).to_have_text("No stream is called like that among the 10,000 newest.")
+    await page.get_by_role("button", name="Search on").click()
+    await expect(names).to_have_text(["s-12345-"])
+    await expect(note).to_be_hidden()
+
+
+async def test_deleted_streams_leave_a_long_list(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A stream that is gone is listed no more, also where the list has more than it shows."""
+    fill(tmp_path, range(80))
+    await dashboard.open()
+    names = dashboard.page.locator(".streams a.open")
+    await expect(names).to_have_count(60)
+    (tmp_path / "s-0079.jsonl").unlink()
+    await expect(names.first).to_have_text("mission 78")
+    await expect(names).to_have_count(60)
+    await dashboard.page.get_by_role("button", name="More streams").click()
+    await expect(names).to_have_count(79)
+    (tmp_path / "s-0003.jsonl").unlink()
+    await expect(names).to_have_count(78)
 
 
 @pytest.mark.slow

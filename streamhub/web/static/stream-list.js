@@ -3,12 +3,18 @@
 import { outageInWords } from "./connection.js";
 import { h } from "./dom.js";
 import { parseTime } from "./event.js";
+import { count } from "./format.js";
+import { isCalled, listStreams } from "./listing.js";
 import { Looker } from "./looker.js";
 import { boardHash } from "./router.js";
 import { StreamItem } from "./stream-item.js";
 
 const PERIOD = 1000;
 const PAGE = 60;
+/** A filter goes through so many streams, and through so many more when it is asked to. */
+const SEARCH = 10_000;
+/** Who types is let come to an end (ms). */
+const TYPING_PAUSE = 200;
 const MOST_CHOSEN = 6;
 /** How to begin, for those who have no stream yet. */
 const EXAMPLE = `from streamhub import Emitter
@@ -21,10 +27,12 @@ export class StreamList extends HTMLElement {
   #entries = new Map();
   #items = new Map();
   #order = [];
-  #next = null;
+  #wanted = PAGE;
+  #most = SEARCH;
+  #found = null; // what the last look at the server came to; null while one for another filter is on the way
   #chosen = new Set();
   #timer = 0;
-  #abort = new AbortController();
+  #asking = new AbortController();
   #looker;
   #visible = new Set();
   #list;
@@ -52,7 +60,7 @@ export class StreamList extends HTMLElement {
   connectedCallback() {
     this.#list = h("ul", { class: "streams", "aria-label": "Streams" });
     this.#note = h("p", { class: "empty", role: "status" }, "Looking for streams…");
-    this.#more = h("button", { hidden: true, onclick: () => this.#readMore() }, "More streams");
+    this.#more = h("button", { hidden: true, onclick: () => this.#readMore() });
     this.#filter = h("input", {
       type: "search",
       placeholder: "Filter by mission or stream",
@@ -97,7 +105,7 @@ export class StreamList extends HTMLElement {
   disconnectedCallback() {
     clearTimeout(this.#timer);
     clearInterval(this.#ticking);
-    this.#abort.abort();
+    this.#asking.abort();
     this.#looker.stop();
     this.#watcher.disconnect();
   }
@@ -118,51 +126,62 @@ export class StreamList extends HTMLElement {
   // --- what there is -----------------------------------------------------------------------------------------------
 
   async #refresh() {
+    let pages = 1;
     try {
-      if (!document.hidden) {
-        const page = await this.#client.streams({ limit: PAGE, signal: this.#abort.signal });
-        if (this.#order.length === 0) this.#next = page.next;
-        if (page.next === null) this.#keepOnly(page.streams);
-        this.#take(page.streams);
-        this.#connected(null);
-      }
+      if (!document.hidden) pages = await this.#ask();
+      this.#connected(null);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#connected(error);
     }
     if (!this.isConnected) return;
     const pause =
-      Math.min(15_000, PERIOD * 2 ** Math.min(this.#failures, 4)) * (this.#failures ? 0.5 + Math.random() : 1);
+      Math.min(15_000, PERIOD * 2 ** Math.min(this.#failures, 4)) * (this.#failures ? 0.5 + Math.random() : pages);
     this.#outage.retryAt = Date.now() + pause;
     this.#tick();
     this.#timer = setTimeout(() => this.#refresh(), pause);
   }
 
-  async #readMore() {
-    try {
-      const page = await this.#client.streams({ limit: PAGE, after: this.#next, signal: this.#abort.signal });
-      this.#next = page.next;
-      this.#take(page.streams);
-    } catch (error) {
-      if (error.name !== "AbortError") this.#connected(error);
-    }
+  /** Look which streams there are; gives how many pages it took. */
+  async #ask() {
+    const { signal } = this.#asking;
+    const found = await listStreams(this.#client, {
+      text: this.#text,
+      wanted: this.#wanted,
+      most: this.#most,
+      signal,
+    });
+    signal.throwIfAborted(); // the answer is to a filter that is none any more
+    this.#found = found;
+    this.#take(found.streams);
+    return found.pages;
+  }
+
+  get #text() {
+    return this.#filter.value.trim();
+  }
+
+  /** Look again, now or soon, whatever is on the way. */
+  #askAgain(pause = 0) {
+    clearTimeout(this.#timer);
+    this.#asking.abort();
+    this.#asking = new AbortController();
+    this.#timer = setTimeout(() => this.#refresh(), pause);
+  }
+
+  #readMore() {
+    if (this.#order.length >= this.#wanted) this.#wanted += PAGE;
+    else this.#most += SEARCH;
+    this.#askAgain();
   }
 
   /** What is not among the streams read so far may still be on the server. */
-  async #filtered() {
+  #filtered() {
+    this.#wanted = PAGE;
+    this.#most = SEARCH;
+    this.#found = null;
     this.#arrange();
-    const text = this.#filter.value.trim();
-    if (text === "" || this.#next === null) return;
-    try {
-      const asked = { limit: PAGE, signal: this.#abort.signal };
-      const pages = await Promise.all([
-        this.#client.streams({ ...asked, prefix: text }),
-        this.#client.streams({ ...asked, missionId: text }),
-      ]);
-      if (this.#filter.value.trim() === text) this.#take(pages.flatMap((page) => page.streams));
-    } catch (error) {
-      if (error.name !== "AbortError") this.#connected(error);
-    }
+    this.#askAgain(TYPING_PAUSE);
   }
 
   #connected(error) {
@@ -188,14 +207,7 @@ export class StreamList extends HTMLElement {
   }
 
   #retryNow() {
-    clearTimeout(this.#timer);
-    this.#refresh();
-  }
-
-  /** Where the list has one page, what is not in it is gone. */
-  #keepOnly(streams) {
-    const there = new Set(streams.map(({ id }) => id));
-    for (const id of this.#entries.keys()) if (!there.has(id)) this.#entries.delete(id);
+    this.#askAgain();
   }
 
   #take(streams) {
@@ -205,15 +217,15 @@ export class StreamList extends HTMLElement {
       this.#entries.set(stream.id, { ...known, ...stream, time: stream.last ? parseTime(stream.last) : null });
       if (this.#visible.has(stream.id)) this.#looker.ask(stream.id);
     }
-    this.#order = [...this.#entries.values()].sort((one, other) => (other.time ?? 0) - (one.time ?? 0));
+    this.#order = streams.map(({ id }) => this.#entries.get(id));
     this.#arrange();
+    if (this.#text === "") this.#forget();
   }
 
   // --- how it looks ------------------------------------------------------------------------------------------------
 
   #arrange() {
-    const text = this.#filter.value.trim().toLowerCase();
-    const shown = this.#order.filter((entry) => `${entry.id}\n${entry.mission_id ?? ""}`.toLowerCase().includes(text));
+    const shown = this.#order.filter((entry) => isCalled(entry, this.#text));
     let before = this.#list.firstElementChild;
     for (const entry of shown) {
       let item = this.#items.get(entry.id);
@@ -229,10 +241,36 @@ export class StreamList extends HTMLElement {
     }
     const wanted = new Set(shown.map((entry) => entry.id));
     for (const [id, item] of this.#items) if (!wanted.has(id)) item.element.remove();
-    this.#note.hidden = shown.length > 0;
-    if (this.#order.length) this.#note.textContent = "No stream is called like that.";
-    else if (this.#note.childElementCount === 0) this.#note.replaceChildren(...firstSteps()); // said aloud: once
-    this.#more.hidden = this.#next === null;
+    this.#sumUp(shown.length);
+  }
+
+  /** Say what became of the search, and how it goes on. */
+  #sumUp(shown) {
+    const { more = false, searched = 0 } = this.#found ?? {};
+    const enough = shown >= this.#wanted;
+    this.#more.hidden = !more;
+    this.#more.textContent = enough ? "More streams" : "Search on";
+    this.#note.hidden = shown > 0 && (!more || enough);
+    if (this.#note.hidden) return;
+    if (this.#text) this.#say(this.#found ? notCalled(shown, more ? searched : null) : "Searching…");
+    else if (this.#found && this.#note.childElementCount === 0) this.#note.replaceChildren(...firstSteps());
+  }
+
+  /** Said aloud: once. */
+  #say(text) {
+    if (this.#note.textContent !== text) this.#note.textContent = text;
+  }
+
+  /** What is not in the list any more is known no more. */
+  #forget() {
+    const kept = new Set([...this.#order.map(({ id }) => id), ...this.#chosen]);
+    for (const [id, item] of this.#items) {
+      if (kept.has(id)) continue;
+      this.#watcher.unobserve(item.element);
+      this.#visible.delete(id);
+      this.#items.delete(id);
+      this.#entries.delete(id);
+    }
   }
 
   #choose(id, box) {
@@ -270,6 +308,13 @@ export class StreamList extends HTMLElement {
     Object.assign(entry, news);
     this.#fill(entry);
   }
+}
+
+/** What a filter says that found so few; `searched` is how many streams it went through, null when it was all of them. */
+function notCalled(shown, searched) {
+  if (searched === null) return "No stream is called like that.";
+  const newest = `among the ${count(searched)} newest`;
+  return shown > 0 ? `These are the ones ${newest}.` : `No stream is called like that ${newest}.`;
 }
 
 /** What the empty list says. */
