@@ -69,27 +69,56 @@ export function iso(ms) {
   return new Date(whole).toISOString().replace("Z", `${three(micros)}Z`);
 }
 
+const TIME_OF_DAY = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$/;
+
 /**
  * What somebody typed for a time: ISO 8601, a time of day (`12:03`, in the zone that is shown), `+5:00` into the
  * mission, `-10m` before its end. Null when it is none.
  */
 export function parseMoment(text, { mode, first, last, parseTime }) {
   const typed = text.trim();
-  const into = /^\+(?:(\d+):)?(\d+):(\d\d(?:\.\d+)?)$/.exec(typed);
+  const into = /^\+(?:(\d+):)?(\d+):([0-5]\d(?:\.\d+)?)$/.exec(typed);
   if (into) return first + ((Number(into[1] ?? 0) * 60 + Number(into[2])) * 60 + Number(into[3])) * 1000;
   const relative = /^([+-])(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)$/.exec(typed);
   if (relative) {
     const size = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }[relative[3]];
     return relative[1] === "+" ? first + relative[2] * size : last - relative[2] * size;
   }
-  const day = /^(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?$/.exec(typed);
-  if (!day) return parseTime(typed);
+  if (!TIME_OF_DAY.test(typed)) return parseTime(typed);
   // A time of day is the last one within the mission that reads so.
-  const date = new Date(last);
-  const [hours, minutes, seconds] = [Number(day[1]), Number(day[2]), Number(day[3] ?? 0)];
-  if (mode === "local") date.setHours(hours, minutes, 0, 0);
-  else date.setUTCHours(hours, minutes, 0, 0);
-  let moment = date.getTime() + seconds * 1000;
-  if (moment > last + 60_000) moment -= 86_400_000;
-  return moment;
+  const moment = onDay(last, typed, mode);
+  return moment > last + 60_000 ? onDay(last, typed, mode, -1) : moment;
+}
+
+/**
+ * What somebody typed for a range, `12:00..12:05`: `{since, until}`; null when it is none. A time of day at its end is
+ * the first one after its beginning, as far as the mission goes on past the midnight between them.
+ */
+export function parseRange(text, options) {
+  const parts = text.split("..");
+  const [since, until] = parts.map((part) => parseMoment(part, options));
+  if (parts.length !== 2 || since === null || until === null) return null;
+  const typed = parts[1].trim();
+  const end = TIME_OF_DAY.test(typed) ? endOfRange(since, typed, options) : until;
+  return { since: Math.min(since, end), until: Math.max(since, end) };
+}
+
+function endOfRange(since, typed, { mode, last }) {
+  const sameDay = onDay(since, typed, mode);
+  const pastMidnight = sameDay < since && onDay(since, "0:00", mode, 1) <= last;
+  return pastMidnight ? onDay(since, typed, mode, 1) : sameDay;
+}
+
+/** A time of day on the day of another moment, or so many days after it. */
+function onDay(ms, text, mode, days = 0) {
+  const [, hours, minutes, seconds = 0] = TIME_OF_DAY.exec(text);
+  const date = new Date(ms);
+  if (mode === "local") {
+    date.setDate(date.getDate() + days);
+    date.setHours(hours, minutes, 0, 0);
+  } else {
+    date.setUTCDate(date.getUTCDate() + days);
+    date.setUTCHours(hours, minutes, 0, 0);
+  }
+  return date.getTime() + Number(seconds) * 1000;
 }

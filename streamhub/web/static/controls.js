@@ -1,6 +1,6 @@
 /** What the toolbar and the keyboard do to a pane and its session; one stream's, or several that are shown as one. */
 
-import { parseMoment } from "./clock.js";
+import { parseMoment, parseRange } from "./clock.js";
 import { parseTime } from "./event.js";
 import { settings } from "./settings.js";
 
@@ -158,12 +158,11 @@ export class Controls extends EventTarget {
       this.#toolbar.complain("There is no event with a time yet");
       return;
     }
-    const read = (part) => parseMoment(part, { mode: settings.times, first, last, parseTime });
-    const [since, until] = text.split("..").map(read);
-    if (since === null || until === null) {
-      this.#toolbar.complain("This is no time: try 12:03:22, +5:00, -10m or 12:00..12:05");
-    } else if (until !== undefined) this.#setRange({ since: Math.min(since, until), until: Math.max(since, until) });
-    else this.#pane.arrive(await this.#session.goToTime(since));
+    const isRange = text.includes("..");
+    const asked = (isRange ? parseRange : parseMoment)(text, { mode: settings.times, first, last, parseTime });
+    if (asked === null) this.#toolbar.complain("This is no time: try 12:03:22, +5:00, -10m or 12:00..12:05");
+    else if (isRange) this.#setRange(asked);
+    else this.#pane.arrive(await this.#session.goToTime(asked));
   }
 
   #setRange(range) {
