@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.pages import Dashboard, visiting
+from tests.pages import BROKEN, Dashboard, visiting
 from tests.servers import served
 
 if TYPE_CHECKING:
@@ -97,3 +97,37 @@ async def test_times_that_are_typed(dashboard: Dashboard, mode: str) -> None:
     if mode == "utc":
         expected["2026-01-01T18:00Z..01:00"] = ["2026-01-01T18:00", "2026-01-02T01:00"]
     assert dict(zip(RANGES, ranges, strict=True)) == expected
+
+
+async def test_dates_stand_where_a_board_is_of_several_days(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Side by side and merged, a time has its day before it where the streams together are of more than one."""
+    (tmp_path / "a.jsonl").write_bytes(at("2026-01-01T10:00:00Z", "one"))
+    (tmp_path / "b.jsonl").write_bytes(at("2026-01-10T10:00:00Z", "ten"))
+    (tmp_path / "c.jsonl").write_bytes(at("2026-01-10T11:00:00Z", "late"))
+    dashboard.allowed += [BROKEN]
+    for place in ("/m/a,b", "/m/a,b?view=merged"):
+        await dashboard.open(path=place)
+        await expect(dashboard.page.locator(".row .time")).to_have_text(["01-01 15:30:00.000", "01-10 15:30:00.000"])
+    await dashboard.open(path="/m/b,c")
+    await expect(dashboard.page.locator(".row .time")).to_have_text(["15:30:00.000", "16:30:00.000"])
+
+
+@pytest.mark.parametrize("place", ["/s/s", "/m/s,t"])
+async def test_dates_stand_in_a_range(dashboard: Dashboard, tmp_path: Path, place: str) -> None:
+    """The range that is kept to says its days where the mission is of several, also if it is of one of them."""
+    for name in ("s", "t"):
+        lines = [at(f"2026-01-{day:02}T10:00:00Z", f"day-{day}") for day in range(1, 11)]
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(lines))
+    dashboard.allowed += [BROKEN]
+    await dashboard.open(path=place)
+    await expect(dashboard.row("day-10").first).to_be_visible()
+    await expect(dashboard.page.locator(".facts").first).to_contain_text("10 events")
+    field = dashboard.page.get_by_label("Go to time")
+    chip = dashboard.page.locator(".chip.range")
+    for typed, shown in (
+        ("2026-01-02T10:00Z..2026-01-04T10:00Z", "01-02 15:30:00.000 – 01-04 15:30:00.000"),
+        ("2026-01-02T10:00Z..2026-01-02T10:30Z", "01-02 15:30:00.000 – 01-02 16:00:00.000"),
+    ):
+        await field.fill(typed)
+        await field.press("Enter")
+        await expect(chip).to_contain_text(shown)

@@ -4,11 +4,13 @@ import "./detail.js";
 import "./head.js";
 import "./pane.js";
 import "./toolbar.js";
+import { spansDays } from "./clock.js";
 import { Controls } from "./controls.js";
 import { h } from "./dom.js";
 import { MergedSession } from "./merge.js";
 import { boardHash, streamHash } from "./router.js";
 import { Session } from "./session.js";
+import { settings } from "./settings.js";
 import { visible } from "./text.js";
 
 export class StreamBoard extends HTMLElement {
@@ -115,11 +117,12 @@ export class StreamBoard extends HTMLElement {
         sum.by_type[type] = (sum.by_type[type] ?? 0) + number;
     }
     this.#controls.counts(sum);
-    const origin = this.#merged.times.first ?? 0;
-    for (const pane of panes) {
-      if (pane.rows.options.origin === origin) continue;
-      pane.rows.options.origin = origin;
-      pane.rows.redraw();
+    const { first, last } = this.#merged.times;
+    const looks = { origin: first ?? 0, withDate: spansDays(first, last, settings.times) };
+    for (const { rows } of panes) {
+      if (rows.options.origin === looks.origin && rows.options.withDate === looks.withDate) continue;
+      Object.assign(rows.options, looks);
+      rows.redraw();
     }
   }
 }

@@ -19,6 +19,12 @@ export function clock(ms, mode, { origin = 0, withDate = false } = {}) {
   return `${withDate ? `${two(date.getMonth() + 1)}-${two(date.getDate())} ` : ""}${time}.${fraction}`;
 }
 
+/** Whether two moments are of different days, in the zone that is shown. */
+export function spansDays(first, last, mode) {
+  const dayOf = (ms) => (mode === "utc" ? new Date(ms).toISOString().slice(0, 10) : new Date(ms).toDateString());
+  return first !== null && last !== null && dayOf(first) !== dayOf(last);
+}
+
 /** `+1:02.345`: how far into the mission. */
 export function sinceStart(ms) {
   const sign = ms < 0 ? "−" : "+";

@@ -5,7 +5,7 @@
  * `continue`, `whole` (leave the range).
  */
 
-import { clock } from "./clock.js";
+import { clock, spansDays } from "./clock.js";
 import { h } from "./dom.js";
 import { TYPES } from "./event.js";
 import { count, percent } from "./format.js";
@@ -131,16 +131,17 @@ export class StreamToolbar extends HTMLElement {
   }
 
   /** Show how the view stands. */
-  show({ following, fresh, search, range, window, over }) {
+  show({ following, fresh, search, range, window, over, times }) {
     this.#follow.setAttribute("aria-pressed", String(following));
     const moving = over ? "At the end" : "Following";
     this.#follow.textContent = following ? moving : fresh ? `View frozen · ${count(fresh)} new` : "View frozen";
     this.#range.hidden = !range;
-    if (range)
-      this.#range.replaceChildren(
-        `${clock(range.since, settings.times, range)} – ${clock(range.until, settings.times, range)}`,
-        h("span", {}, "✕"),
-      );
+    if (range) {
+      const [first, last] = [Math.min(range.since, times.first), Math.max(range.until, times.last)];
+      const looks = { origin: range.origin, withDate: spansDays(first, last, settings.times) };
+      const ends = [range.since, range.until].map((ms) => clock(ms, settings.times, looks));
+      this.#range.replaceChildren(ends.join(" – "), h("span", {}, "✕"));
+    }
     this.#showSearch(search, window);
   }
 
