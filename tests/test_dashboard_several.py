@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,25 @@ async def test_streams_side_by_side_and_merged(dashboard: Dashboard, tmp_path: P
         assert await dashboard.held() == signals(*range(40), 41, 42, 43)
         await expect(dashboard.page.locator(".row .tag").last).to_have_text("mb")
         assert sockets[-1].count("stream=") == 2
+
+
+async def test_merged_rows_name_their_missions(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Each row names the mission, as soon as it is known, and so do the rows that were there before."""
+    dashboard.allowed += [BROKEN]
+    for stream, number in (("a", 1), ("b", 2)):
+        (tmp_path / f"{stream}.jsonl").write_bytes(line(number, mission=f"m{stream}"))
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await dashboard.page.route(re.compile(r"/stream/b/summary"), hold)
+    await dashboard.open(path="/m/a,b?view=merged")
+    tags = dashboard.page.locator(".row .tag")
+    await expect(tags).to_have_text(["ma", "b"])
+    released.set()
+    await expect(tags).to_have_text(["ma", "mb"])
 
 
 def written(directory: Path) -> dict[str, list[bytes]]:

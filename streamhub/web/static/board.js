@@ -19,6 +19,7 @@ export class StreamBoard extends HTMLElement {
   #sessions;
   #merged;
   #controls;
+  #drawn = null; // what rows show that is of their streams, as it was when they were last drawn anew
 
   /** @param place `{ids, merged}` */
   constructor(client, place) {
@@ -119,8 +120,11 @@ export class StreamBoard extends HTMLElement {
     this.#controls.counts(sum);
     const { first, last } = this.#merged.times;
     const looks = { origin: first ?? 0, withDate: spansDays(first, last, settings.times) };
+    const names = this.#sessions.map(({ id }) => this.#nameOf(id));
+    const drawn = JSON.stringify([looks, names]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     for (const { rows } of panes) {
-      if (rows.options.origin === looks.origin && rows.options.withDate === looks.withDate) continue;
       Object.assign(rows.options, looks);
       rows.redraw();
     }
