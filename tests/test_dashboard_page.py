@@ -159,3 +159,37 @@ async def test_client_splits_frames_as_they_are_written(dashboard: Dashboard) ->
     for count in range(len(lines) + 1):
         assert await dashboard.run(script, f"[{','.join(lines[:count])}]}}") == lines[:count]
     assert await dashboard.run(script, '[{"a":"') is None
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (740, 360)])
+async def test_low_windows_scroll(browser: Browser, tmp_path: Path, width: int, height: int) -> None:
+    """Enlarged to 400 %, or on a telephone's side: nothing runs out sideways, and the events keep their room."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(300)))
+    (tmp_path / "t.jsonl").write_bytes(line(1))
+    size = {"viewport": {"width": width, "height": height}}
+    wider = "document.documentElement.scrollWidth > innerWidth || document.body.scrollWidth > innerWidth"
+    async with served(tmp_path) as server, visiting(browser, server.url, **size) as dashboard:
+        dashboard.allowed += [BROKEN]
+        page = dashboard.page
+        await dashboard.open()
+        await dashboard.run("localStorage.setItem('streamhub.times', 'relative')")  # the longest name of a choice
+        for place in ("/", "/s/s", "/m/s,t", "/m/s,t?view=merged"):
+            await dashboard.open(path=place)
+            await expect(page.locator(".row.signal, .streams li").first).to_be_visible()
+            assert not await dashboard.run(wider), place
+            box = await page.locator("stream-pane, .streams").first.bounding_box()
+            assert box is not None
+            assert box["height"] >= min(160, 2 * 46), place
+            await page.get_by_role("button", name="? Keys").click()
+            await page.keyboard.press("Escape")
+        await dashboard.open("s")
+        await expect(dashboard.row("event-299")).to_be_attached()
+        view = page.locator("event-rows .view")
+        await view.scroll_into_view_if_needed()
+        assert await view.evaluate("view => view.clientHeight") >= 160
+        await expect(dashboard.row("event-299")).to_be_in_viewport()
+        await dashboard.press("g")
+        await expect(dashboard.row("event-0")).to_be_visible()
+        await dashboard.row("event-0").click()
+        await expect(dashboard.detail.locator(".json")).to_be_visible()
+        assert await dashboard.detail.evaluate("detail => detail.clientHeight") >= 160
