@@ -96,6 +96,26 @@ async def test_fits_400_pixels(browser: Browser, tmp_path: Path) -> None:
         assert box["width"] == 400
 
 
+async def test_head_stands_on_one_line_at_375_pixels(browser: Browser, tmp_path: Path) -> None:
+    """A long name gives way, so that what can be pressed stands beside it and not on a line of its own."""
+    for name in ("s", "t"):
+        (tmp_path / f"{name}.jsonl").write_bytes(line(1, mission="prices of example.com, once more"))
+    size = {"viewport": {"width": 375, "height": 800}}
+    async with served(tmp_path) as server, visiting(browser, server.url, **size) as dashboard:
+        dashboard.allowed += [BROKEN]
+        for place, name in (("/s/s", "Download"), ("/m/s,t", "Alone"), ("/m/s,t?view=merged", "Alone")):
+            await dashboard.open(path=place)
+            head = dashboard.page.locator("stream-head").first
+            await expect(head.locator("h1")).to_have_text("prices of example.com, once more")
+            await expect(head.locator("connection-state")).to_have_text("Live")
+            title = await head.locator("h1").bounding_box()
+            button = await head.get_by_text(name).bounding_box()
+            assert title is not None
+            assert button is not None
+            assert button["y"] < title["y"] + title["height"], place
+            assert title["width"] > 60, place
+
+
 async def test_screen_readers_find_their_way(dashboard: Dashboard, tmp_path: Path) -> None:
     """Rows are a grid whose chosen row is named, the scrollbar tells the place, and news are told politely."""
     with Stream(tmp_path) as stream:
