@@ -163,6 +163,28 @@ async def test_print_lays_all_rows_out(dashboard: Dashboard, tmp_path: Path) -> 
     await expect(dashboard.page.locator(".paper tbody tr")).to_have_count(0)
 
 
+async def test_list_of_streams_is_printed(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Every stream that the list holds is laid out, those alone that a filter keeps, with how it stands."""
+    for number in range(5):
+        (tmp_path / f"s-{number}.jsonl").write_bytes(line(number, mission=f"mission {number}"))
+    page = dashboard.page
+    await dashboard.open()
+    await expect(page.locator(".streams li")).to_have_count(5)
+    await page.emulate_media(media="print")
+    await dashboard.run("dispatchEvent(new Event('beforeprint'))")
+    printed = page.locator(".paper tbody tr")
+    await expect(printed).to_have_count(5)
+    await expect(printed.first).to_be_visible()
+    await expect(printed.first).to_contain_text("mission 4")
+    await expect(printed.first).to_contain_text("quiet for")
+    await expect(page.locator("stream-list")).to_be_hidden()
+    await dashboard.run("dispatchEvent(new Event('afterprint'))")
+    await page.emulate_media(media="screen")
+    await page.get_by_label("Filter by mission or stream").fill("mission 3")
+    await dashboard.run("dispatchEvent(new Event('beforeprint'))")
+    await expect(printed).to_have_count(1)
+
+
 async def test_client_splits_frames_as_they_are_written(dashboard: Dashboard) -> None:
     """Lines are cut out of a frame by their own bytes, whatever their strings hold."""
     await dashboard.open()

@@ -53,7 +53,7 @@ document.body.append(help);
 document.getElementById("help").addEventListener("click", () => help.showModal());
 makeChoice("times");
 makeChoice("theme");
-printWith(() => view?.printable ?? null);
+printWith(() => view.printable);
 addEventListener("keydown", pressed);
 addEventListener("hashchange", route);
 route();

@@ -2,32 +2,59 @@
 
 import { clock, iso } from "./clock.js";
 import { h } from "./dom.js";
-import { counted } from "./format.js";
+import { bytes, counted } from "./format.js";
 import { settings } from "./settings.js";
+import { standing } from "./standing.js";
 import { plain, visible } from "./text.js";
 
-/** Have `printable()` (`{title, rows, origin}` or null) laid out whenever the page is printed. */
+/**
+ * Have what `printable()` gives laid out whenever the page is printed: `{title, rows, origin}` of one stream or several,
+ * `{title, streams}` of the list.
+ */
 export function printWith(printable) {
   const sheet = h("section", { class: "paper", "aria-hidden": "true" });
   document.body.append(sheet);
-  addEventListener("beforeprint", () => {
-    const what = printable();
-    if (what) sheet.replaceChildren(...layOut(what));
-  });
+  addEventListener("beforeprint", () => sheet.replaceChildren(...layOut(printable())));
   addEventListener("afterprint", () => sheet.replaceChildren());
 }
 
-function layOut({ title, rows, origin }) {
-  return [
-    h("h1", {}, visible(title)),
-    h("p", {}, `${counted(rows.length, "row")} that the list held, printed ${iso(Date.now())}`),
-    h(
-      "table",
-      {},
-      h("thead", {}, h("tr", {}, h("th", {}, "Time"), h("th", {}, "Type"), h("th", {}, "Event"))),
-      h("tbody", {}, ...rows.map((row) => (row.isNote ? noteLine(row) : line(row, origin)))),
+function layOut({ title, rows, origin, streams }) {
+  const table = streams ? tableOfStreams(streams) : tableOfRows(rows, origin);
+  const what = streams ? counted(streams.length, "stream") : counted(rows.length, "row");
+  return [h("h1", {}, visible(title)), h("p", {}, `${what} that the list held, printed ${iso(Date.now())}`), table];
+}
+
+function tableOfRows(rows, origin) {
+  return tableOf(
+    ["Time", "Type", "Event"],
+    rows.map((row) => (row.isNote ? noteLine(row) : line(row, origin))),
+  );
+}
+
+function tableOfStreams(streams) {
+  return tableOf(
+    ["Last event", "State", "Stream", "Mission", "Size"],
+    streams.map((stream) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, clock(stream.time, settings.times === "utc" ? "utc" : "local", { withDate: true })),
+        h("td", {}, standing(stream)[1]),
+        h("td", { class: "free" }, stream.id),
+        h("td", { class: "free" }, h("bdi", {}, visible(stream.mission_id ?? ""))),
+        h("td", {}, bytes(stream.bytes)),
+      ),
     ),
-  ];
+  );
+}
+
+function tableOf(names, lines) {
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ...names.map((name) => h("th", {}, name)))),
+    h("tbody", {}, ...lines),
+  );
 }
 
 function line(row, origin) {

@@ -123,6 +123,15 @@ export class StreamList extends HTMLElement {
     return true;
   }
 
+  /** The streams that are shown, for printing. */
+  get printable() {
+    return { title: "Streams", streams: this.#shown };
+  }
+
+  get #shown() {
+    return this.#order.filter((entry) => isCalled(entry, this.#text));
+  }
+
   // --- what there is -----------------------------------------------------------------------------------------------
 
   async #refresh() {
@@ -225,7 +234,7 @@ export class StreamList extends HTMLElement {
   // --- how it looks ------------------------------------------------------------------------------------------------
 
   #arrange() {
-    const shown = this.#order.filter((entry) => isCalled(entry, this.#text));
+    const shown = this.#shown;
     let before = this.#list.firstElementChild;
     for (const entry of shown) {
       let item = this.#items.get(entry.id);
