@@ -142,6 +142,42 @@ async def test_axe_finds_nothing_grave_without_the_server(
             await look(other, axe, "a stream, in an outage")
 
 
+async def test_forced_colours_leave_nothing_unseen(browser: Browser, tmp_path: Path) -> None:
+    """With the system's few colours: what is chosen, the place in the stream and the types are still told apart."""
+    (tmp_path / "s.jsonl").write_bytes(
+        b"".join(line(n, "navigation", url="https://example.com", action="click") + line(n) for n in range(200))
+    )
+    style = "(element, [name, part]) => getComputedStyle(element, part)[name]"
+    async with served(tmp_path) as server, visiting(browser, server.url, forced_colors="active") as dashboard:
+        page = dashboard.page
+        await dashboard.open("s")
+        canvas = await page.locator("body").evaluate(style, ["backgroundColor", None])
+        await expect(page.locator(".chip.signal .number")).to_have_text("200")
+        await page.locator(".chip.signal").click()
+        await expect(page.locator(".chip.signal")).to_have_attribute("aria-pressed", "true")
+        backgrounds = [
+            await page.locator(f".chip.{kind}").evaluate(style, ["backgroundColor", None])
+            for kind in ("signal", "navigation")
+        ]
+        assert backgrounds[0] != backgrounds[1]
+        for seen in ("stream-ruler .thumb", "connection-state .dot", ".chip.status .dot"):
+            assert await page.locator(seen).evaluate(style, ["backgroundColor", None]) != canvas, seen
+        await dashboard.rows.last.click()
+        chosen = page.locator(".row[aria-selected=true]")
+        assert await chosen.evaluate(style, ["outlineStyle", None]) == "solid"
+        colours = """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const seen = new Map();
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3] < 255) continue;
+                const colour = data.slice(at, at + 3).join();
+                seen.set(colour, (seen.get(colour) ?? 0) + 1);
+            }
+            return [...seen.values()].filter((count) => count > 200).length;
+        }"""
+        assert await page.locator("stream-timeline canvas").evaluate(colours) >= 2
+
+
 async def test_news_are_told_now_and_then(dashboard: Dashboard, tmp_path: Path) -> None:
     """However many events come, they are told politely, at most every eight seconds, and the last of them in words."""
     page = dashboard.page

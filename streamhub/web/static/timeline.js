@@ -98,6 +98,7 @@ export class StreamTimeline extends HTMLElement {
   #options() {
     const style = getComputedStyle(this);
     const colour = (kind) => resolved(this, style.getPropertyValue(`--${kind}`));
+    const text = matchMedia("(forced-colors: active)").matches ? resolved(this, "CanvasText") : colour("dim");
     const series = KINDS.toReversed().map((kind) => ({
       label: kind,
       fill: colour(`bar-${kind}`),
@@ -107,7 +108,7 @@ export class StreamTimeline extends HTMLElement {
     }));
     const origin = (this.#summary.firstTime ?? 0) / 1000;
     const axis = {
-      stroke: colour("dim"),
+      stroke: text,
       grid: { show: false },
       ticks: { show: false },
       size: 18,
@@ -283,6 +284,7 @@ function sumOf(bucket) {
 function resolved(element, value) {
   const probe = document.createElement("i");
   probe.style.color = value;
+  probe.style.forcedColorAdjust = "none"; // bars of one colour would be one block
   element.append(probe);
   const { color } = getComputedStyle(probe);
   probe.remove();
