@@ -178,6 +178,46 @@ async def test_forced_colours_leave_nothing_unseen(browser: Browser, tmp_path: P
         assert await page.locator("stream-timeline canvas").evaluate(colours) >= 2
 
 
+async def test_another_view_begins_at_its_heading(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Who goes to another view is told which it is, and is at its heading; who opens the page is left at its top."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_bytes(line(1, mission=f"m{name}"))
+    page = dashboard.page
+    dashboard.allowed += [BROKEN]
+    await dashboard.open()
+    await page.get_by_role("link", name="ma").focus()
+    assert await dashboard.run("document.activeElement.matches('a.open')")
+    await dashboard.press("Enter")
+    told = page.locator("#announcer")
+    await expect(page.locator("stream-head h1")).to_be_focused()
+    await expect(told).to_have_text("a")
+    await page.get_by_role("link", name="Streams", exact=True).click()
+    await expect(page.get_by_role("heading", name="Streams")).to_be_focused()
+    await expect(told).to_have_text("Streams")
+    await dashboard.run("location.hash = '#/m/a,b'")
+    await expect(page.get_by_role("heading", name="2 streams")).to_be_focused()
+    await expect(told).to_have_text("2 streams")
+
+
+async def test_bar_goes_by_keys(dashboard: Dashboard, tmp_path: Path) -> None:
+    """The bar of the whole stream can be reached, and takes the keys of a scrollbar."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(6000)))
+    await dashboard.open("s")
+    await expect(dashboard.row("event-5999")).to_be_in_viewport()
+    bar = dashboard.page.get_by_role("scrollbar", name="Place in the stream")
+    await dashboard.page.locator("event-rows .view").focus()
+    await dashboard.press("Tab")
+    await expect(bar).to_be_focused()
+    await dashboard.press("Home")
+    await expect(dashboard.row("event-0")).to_be_in_viewport()
+    for key, place in (("PageDown", "10"), ("PageDown", "20"), ("ArrowDown", "21"), ("ArrowUp", "20"), ("PageUp", "10")):
+        await dashboard.press(key)
+        await expect(bar).to_have_attribute("aria-valuenow", place)
+    await dashboard.press("End")
+    await expect(dashboard.row("event-5999")).to_be_in_viewport()
+    await expect(dashboard.page.locator(".follow")).to_have_attribute("aria-pressed", "true")
+
+
 async def test_news_are_told_now_and_then(dashboard: Dashboard, tmp_path: Path) -> None:
     """However many events come, they are told politely, at most every eight seconds, and the last of them in words."""
     page = dashboard.page

@@ -3,6 +3,7 @@
 import "./stream-list.js";
 import "./stream-view.js";
 import "./board.js";
+import { announce } from "./announcer.js";
 import { Client } from "./client.js";
 import { KEYS, makeHelp } from "./help.js";
 import { printWith } from "./print.js";
@@ -25,6 +26,15 @@ function route() {
   view = new (customElements.get(VIEWS[place.page]))(client, place);
   document.title = place.id ? `${place.id} · streamhub` : "streamhub";
   page.replaceChildren(view);
+}
+
+/** Another view: who does not see it is told, and goes on from its heading. */
+function turn() {
+  route();
+  const heading = page.querySelector("h1");
+  heading.tabIndex = -1;
+  heading.focus();
+  announce(heading.textContent, { urgent: true });
 }
 
 function makeChoice(name) {
@@ -55,5 +65,5 @@ makeChoice("times");
 makeChoice("theme");
 printWith(() => view.printable);
 addEventListener("keydown", pressed);
-addEventListener("hashchange", route);
+addEventListener("hashchange", turn);
 route();

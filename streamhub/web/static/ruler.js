@@ -3,12 +3,21 @@
  *
  * What it shows is true: the thumb stands where the rows in sight stand in the stream (in bytes), and is as long as
  * they are. Ticks mark status changes and malformed lines. Event: `go` (`{fraction, done}`), while dragging and at its
- * end.
+ * end, and for the keys of a scrollbar.
  */
 
 import { h } from "./dom.js";
 
 const LEAST = 24;
+/** How far a key goes: so much of the stream, or so much of what is in sight if that is more. */
+const STEPS = {
+  ArrowUp: [-0.01, -0.1],
+  ArrowDown: [0.01, 0.1],
+  PageUp: [-0.1, -1],
+  PageDown: [0.1, 1],
+  Home: [-1, 0],
+  End: [1, 0],
+};
 /** More of a kind than this mark nothing. */
 const MOST_TICKS = 60;
 
@@ -30,6 +39,7 @@ export class StreamRuler extends HTMLElement {
     this.replaceChildren(this.#ticks, this.#thumb, this.#hint);
     for (const [name, value] of Object.entries({
       role: "scrollbar",
+      tabindex: "0",
       "aria-orientation": "vertical",
       "aria-label": "Place in the stream",
       "aria-valuemin": "0",
@@ -42,6 +52,7 @@ export class StreamRuler extends HTMLElement {
     this.addEventListener("pointermove", (event) => this.#drag(event));
     this.addEventListener("pointerup", (event) => this.#drop(event));
     this.addEventListener("pointercancel", (event) => this.#drop(event));
+    this.addEventListener("keydown", (event) => this.#step(event));
     this.addEventListener("pointerleave", () => (this.#hint.hidden = true));
     this.#resizer = new ResizeObserver(() => this.#draw());
     this.#resizer.observe(this);
@@ -85,6 +96,16 @@ export class StreamRuler extends HTMLElement {
     const share = slack > 0 ? Math.min(1, this.#place.from / slack) : 0;
     this.#thumb.style.height = `${Math.min(size, height)}px`;
     this.#thumb.style.transform = `translateY(${share * (height - Math.min(size, height))}px)`;
+  }
+
+  #step(event) {
+    if (!Object.hasOwn(STEPS, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const { from, to } = this.#place;
+    const [ofAll, ofSight] = STEPS[event.key];
+    const by = Math.sign(ofAll) * Math.max(Math.abs(ofAll), Math.abs(ofSight) * (to - from));
+    const fraction = Math.min(1, Math.max(0, from + by));
+    this.dispatchEvent(new CustomEvent("go", { detail: { fraction, done: true } }));
   }
 
   #grab(event) {
