@@ -53,6 +53,28 @@ async def test_hostile_payloads_are_text(dashboard: Dashboard, tmp_path: Path) -
     assert await dashboard.run("window.hit") is None
 
 
+#: Characters that cannot be seen, and pictures whose parts they are.
+UNSEEN = {
+    "a\u115fb\u1160": "a\\u115fb\\u1160",
+    "a\u3164b\uffa0": "a\\u3164b\\uffa0",
+    "a\u180e\u034f": "a\\u180e\\u034f",
+    "a\ufe0f\ufe00": "a\\ufe0f\\ufe00",
+    "\u2764\ufe0f 1\ufe0f\u20e3": "\u2764\ufe0f 1\ufe0f\u20e3",
+    "\u2764\ufe0f\ufe0f": "\u2764\ufe0f\\ufe0f",
+    "tag\U000e0041\U000e007f": "tag\\u{e0041}\\u{e007f}",
+    "variant\U000e0100": "variant\\u{e0100}",
+    "\u845b\U000e0100": "\u845b\U000e0100",
+    "\U0001f600 \u0e01\u0e33 \u0645\u06cc\u200c\u062e": "\U0001f600 \u0e01\u0e33 \u0645\u06cc\u200c\u062e",
+}
+
+
+async def test_what_cannot_be_seen_is_escaped(dashboard: Dashboard) -> None:
+    """Fillers, tags and lone selectors of variants are shown as their escapes; pictures and scripts stay whole."""
+    await dashboard.open()
+    script = "texts => import('/static/text.js').then(({ visible }) => texts.map(visible))"
+    assert await dashboard.run(script, list(UNSEEN)) == list(UNSEEN.values())
+
+
 #: Elements that only a payload can have made, and characters that cannot be seen or that turn what follows.
 FOREIGN = r"""
     document.querySelectorAll("#page :is(script, img, iframe, style, b:not(.readout b))").length
