@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,18 +50,36 @@ async def test_list_says_how_streams_stand(dashboard: Dashboard, tmp_path: Path)
     await expect(items.filter(has_text="1 malformed")).to_have_count(1)
 
 
-async def test_a_live_stream_grows_quiet(dashboard: Dashboard, tmp_path: Path) -> None:
-    """What was heard of just now is live; later it is quiet, and for how long; the list says so by itself."""
+async def test_an_active_stream_grows_quiet(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What was heard of just now is active; later it is quiet, and for how long; the list says so by itself."""
     (tmp_path / "s.jsonl").write_bytes(line(0) + line(50))
     clock = dashboard.page.clock
     await clock.install(time=datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
     await clock.pause_at(datetime(2026, 1, 1, 0, 1, 1, tzinfo=UTC))
     await dashboard.open()
     badge = dashboard.page.locator(".streams .badge")
-    await expect(badge).to_have_text("live")
+    await expect(badge).to_have_text("active")
     await clock.fast_forward(60_000)
     await expect(badge).to_have_text("quiet for 1 min")
     await expect(dashboard.page.locator(".streams .when")).to_have_text("1 min ago")
+
+
+async def test_list_says_what_times_do_not(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Streams whose events have no times, or times that are yet to come, are not said to be empty, or active."""
+    (tmp_path / "timeless.jsonl").write_bytes(b'{"event_type":"signal","payload":{"name":"a"}}\n' * 100)
+    ahead = datetime.now(tz=UTC) + timedelta(days=10, hours=1)
+    event = {"timestamp": ahead.isoformat(), "event_type": "signal", "payload": {"name": "b"}}
+    (tmp_path / "ahead.jsonl").write_bytes(json.dumps(event).encode() + b"\n")
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    await dashboard.open()
+    items = dashboard.page.locator(".streams li")
+    await expect(items).to_have_count(3)
+    timeless, early, empty = (items.filter(has_text=name) for name in ("timeless", "ahead", "empty"))
+    await expect(timeless).to_contain_text("100 events")
+    await expect(timeless.locator(".badge")).to_have_text("no times")
+    await expect(early.locator(".badge")).to_have_text("times are ahead")
+    await expect(early.locator(".when")).to_have_text("10 d ahead")
+    await expect(empty.locator(".badge")).to_have_text("no event yet")
 
 
 async def test_list_draws_activity(dashboard: Dashboard, tmp_path: Path) -> None:

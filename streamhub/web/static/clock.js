@@ -58,14 +58,18 @@ export function span(ms) {
   return parts.filter(Boolean).join(" ");
 }
 
-/** How long ago: `just now`, `12 s ago`. */
+/** How long ago: `just now`, `12 s ago`; `10 d ahead` by a clock that is wrong. */
 export function ago(ms, now = Date.now()) {
   const past = now - ms;
-  if (past < 1500) return "just now";
-  if (past < 60_000) return `${Math.round(past / 1000)} s ago`;
-  if (past < 3_600_000) return `${Math.round(past / 60_000)} min ago`;
-  if (past < 86_400_000) return `${Math.round(past / 3_600_000)} h ago`;
-  return `${Math.round(past / 86_400_000)} d ago`;
+  if (past < -60_000) return `${roughly(-past)} ahead`;
+  return past < 1500 ? "just now" : `${roughly(past)} ago`;
+}
+
+function roughly(length) {
+  if (length < 60_000) return `${Math.round(length / 1000)} s`;
+  if (length < 3_600_000) return `${Math.round(length / 60_000)} min`;
+  if (length < 86_400_000) return `${Math.round(length / 3_600_000)} h`;
+  return `${Math.round(length / 86_400_000)} d`;
 }
 
 /** ISO 8601 in UTC, to the microsecond, as the server reads and writes it. */
