@@ -56,6 +56,27 @@ async def test_streams_side_by_side_and_merged(dashboard: Dashboard, tmp_path: P
         assert sockets[-1].count("stream=") == 2
 
 
+async def test_a_seventh_stream_is_refused_in_words(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Six streams at most are shown together: a seventh that is ticked is not chosen, and it is said why."""
+    for number in range(7):
+        (tmp_path / f"s-{number}.jsonl").write_bytes(line(number))
+    page = dashboard.page
+    await dashboard.open()
+    boxes = page.locator(".streams input")
+    await expect(boxes).to_have_count(7)
+    for index in range(6):
+        await boxes.nth(index).check()
+    choice = page.locator(".choice")
+    await expect(choice).to_contain_text("6 chosen")
+    await boxes.nth(6).click()
+    await expect(choice).to_contain_text("6 at most")
+    await expect(page.locator("#announcer")).to_contain_text("Not chosen")
+    await expect(boxes.nth(6)).not_to_be_checked()
+    await boxes.nth(0).uncheck()
+    await boxes.nth(6).check()
+    await expect(choice).to_contain_text("6 chosen")
+
+
 async def test_merged_rows_name_their_missions(dashboard: Dashboard, tmp_path: Path) -> None:
     """Each row names the mission, as soon as it is known, and so do the rows that were there before."""
     dashboard.allowed += [BROKEN]

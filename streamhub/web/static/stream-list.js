@@ -1,12 +1,12 @@
 /** `<stream-list>`: all streams, newest activity first. It asks for news by itself; new streams appear at the top. */
 
+import { Choice } from "./choice.js";
 import { outageInWords } from "./connection.js";
 import { h } from "./dom.js";
 import { parseTime } from "./event.js";
 import { count } from "./format.js";
 import { isCalled, listStreams } from "./listing.js";
 import { Looker } from "./looker.js";
-import { boardHash } from "./router.js";
 import { StreamItem } from "./stream-item.js";
 
 const PERIOD = 1000;
@@ -15,7 +15,6 @@ const PAGE = 60;
 const SEARCH = 10_000;
 /** Who types is let come to an end (ms). */
 const TYPING_PAUSE = 200;
-const MOST_CHOSEN = 6;
 /** How to begin, for those who have no stream yet. */
 const EXAMPLE = `from streamhub import Emitter
 
@@ -30,7 +29,7 @@ export class StreamList extends HTMLElement {
   #wanted = PAGE;
   #most = SEARCH;
   #found = null; // what the last look at the server came to; null while one for another filter is on the way
-  #chosen = new Set();
+  #choice = new Choice();
   #timer = 0;
   #asking = new AbortController();
   #looker;
@@ -39,7 +38,6 @@ export class StreamList extends HTMLElement {
   #note;
   #filter;
   #more;
-  #board;
   #state;
   #words;
   #retry;
@@ -69,7 +67,6 @@ export class StreamList extends HTMLElement {
       spellcheck: "false",
       oninput: () => this.#filtered(),
     });
-    this.#board = h("span", { class: "choice", hidden: true });
     this.#words = h("span", {}, "Connecting");
     this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#retryNow() }, "Try now");
     this.#state = h(
@@ -85,7 +82,7 @@ export class StreamList extends HTMLElement {
         { class: "list-head" },
         h("h1", {}, "Streams"),
         this.#filter,
-        this.#board,
+        this.#choice.element,
         h("span", { class: "grow" }),
         this.#state,
       ),
@@ -239,7 +236,7 @@ export class StreamList extends HTMLElement {
     for (const entry of shown) {
       let item = this.#items.get(entry.id);
       if (!item) {
-        item = new StreamItem(entry.id, (box) => this.#choose(entry.id, box));
+        item = new StreamItem(entry.id, (box) => this.#choice.take(entry.id, box));
         this.#items.set(entry.id, item);
         this.#watcher.observe(item.element);
       }
@@ -272,30 +269,14 @@ export class StreamList extends HTMLElement {
 
   /** What is not in the list any more is known no more. */
   #forget() {
-    const kept = new Set([...this.#order.map(({ id }) => id), ...this.#chosen]);
+    const listed = new Set(this.#order.map(({ id }) => id));
     for (const [id, item] of this.#items) {
-      if (kept.has(id)) continue;
+      if (listed.has(id) || this.#choice.has(id)) continue;
       this.#watcher.unobserve(item.element);
       this.#visible.delete(id);
       this.#items.delete(id);
       this.#entries.delete(id);
     }
-  }
-
-  #choose(id, box) {
-    if (box.checked) this.#chosen.add(id);
-    else this.#chosen.delete(id);
-    if (this.#chosen.size > MOST_CHOSEN) {
-      box.checked = false;
-      this.#chosen.delete(id);
-    }
-    const ids = [...this.#chosen];
-    this.#board.hidden = ids.length < 2;
-    this.#board.replaceChildren(
-      `${ids.length} chosen: `,
-      h("a", { class: "button", href: boardHash(ids) }, "Side by side"),
-      h("a", { class: "button", href: boardHash(ids, { merged: true }) }, "Merged by time"),
-    );
   }
 
   // --- looking into streams that are in sight ----------------------------------------------------------------------
