@@ -218,6 +218,28 @@ async def test_filter_searches_all_streams(dashboard: Dashboard, tmp_path: Path)
     await expect(names).to_have_count(60)
 
 
+async def test_list_is_found_as_it_was_left(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Whoever comes back from a stream finds the filter, the streams that were asked for and the place in the list."""
+    fill(tmp_path, range(200))
+    page = dashboard.page
+    await dashboard.open()
+    names = page.locator(".streams a.open")
+    await page.get_by_label("Filter by mission or stream").fill("mission 1")
+    await page.get_by_role("button", name="More streams").click()
+    await expect(names).to_have_count(111)
+    stream = page.get_by_role("link", name="mission 110", exact=True)
+    await stream.scroll_into_view_if_needed()
+    place = await dashboard.run("document.querySelector('.scroll').scrollTop")
+    assert place > 1000
+    await stream.click()
+    await expect(page.locator("stream-head h1")).to_have_text("mission 110")
+    await page.get_by_role("link", name="Streams", exact=True).click()
+    await expect(page.get_by_label("Filter by mission or stream")).to_have_value("mission 1")
+    await expect(names).to_have_count(111)
+    await expect(stream).to_be_in_viewport()
+    assert await dashboard.run("document.querySelector('.scroll').scrollTop") == place
+
+
 async def test_filter_says_how_much_it_searched(dashboard: Dashboard) -> None:
     """A search of very many streams stops, says so instead of that there is none, and goes on when it is asked to."""
     asked: list[str] = []

@@ -21,13 +21,14 @@ const EXAMPLE = `from streamhub import Emitter
 with Emitter(mission_id="hello") as stream:
     stream.signal(name="greeting", value="hi")`;
 
+/** How the list was left: whoever comes back from a stream finds it so. */
+const left = { text: "", wanted: PAGE, most: SEARCH, scroll: 0 };
+
 export class StreamList extends HTMLElement {
   #client;
   #entries = new Map();
   #items = new Map();
   #order = [];
-  #wanted = PAGE;
-  #most = SEARCH;
   #found = null; // what the last look at the server came to; null while one for another filter is on the way
   #choice = new Choice();
   #timer = 0;
@@ -35,6 +36,7 @@ export class StreamList extends HTMLElement {
   #looker;
   #visible = new Set();
   #list;
+  #scroller;
   #note;
   #filter;
   #more;
@@ -45,6 +47,7 @@ export class StreamList extends HTMLElement {
   #outage = { since: 0, retryAt: 0 };
   #trouble = null;
   #ticking = 0;
+  #placed = false; // scrolled to where it was left
 
   constructor(client) {
     super();
@@ -59,6 +62,19 @@ export class StreamList extends HTMLElement {
     this.#list = h("ul", { class: "streams", "aria-label": "Streams" });
     this.#note = h("p", { class: "empty", role: "status" }, "Looking for streams…");
     this.#more = h("button", { hidden: true, onclick: () => this.#readMore() });
+    this.#scroller = h(
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "List of streams",
+        onscroll: () => (left.scroll = this.#scroller.scrollTop),
+      },
+      this.#list,
+      this.#note,
+      this.#more,
+    );
     this.#filter = h("input", {
       type: "search",
       placeholder: "Filter by mission or stream",
@@ -86,14 +102,9 @@ export class StreamList extends HTMLElement {
         h("span", { class: "grow" }),
         this.#state,
       ),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "List of streams" },
-        this.#list,
-        this.#note,
-        this.#more,
-      ),
+      this.#scroller,
     );
+    this.#filter.value = left.text;
     this.#watcher = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
     this.#ticking = setInterval(() => this.#tick(), 1000);
     this.#refresh();
@@ -153,8 +164,8 @@ export class StreamList extends HTMLElement {
     const { signal } = this.#asking;
     const found = await listStreams(this.#client, {
       text: this.#text,
-      wanted: this.#wanted,
-      most: this.#most,
+      wanted: left.wanted,
+      most: left.most,
       signal,
     });
     signal.throwIfAborted(); // the answer is to a filter that is none any more
@@ -176,15 +187,14 @@ export class StreamList extends HTMLElement {
   }
 
   #readMore() {
-    if (this.#order.length >= this.#wanted) this.#wanted += PAGE;
-    else this.#most += SEARCH;
+    if (this.#order.length >= left.wanted) left.wanted += PAGE;
+    else left.most += SEARCH;
     this.#askAgain();
   }
 
   /** What is not among the streams read so far may still be on the server. */
   #filtered() {
-    this.#wanted = PAGE;
-    this.#most = SEARCH;
+    Object.assign(left, { text: this.#text, wanted: PAGE, most: SEARCH });
     this.#found = null;
     this.#arrange();
     this.#askAgain(TYPING_PAUSE);
@@ -226,6 +236,9 @@ export class StreamList extends HTMLElement {
     this.#order = streams.map(({ id }) => this.#entries.get(id));
     this.#arrange();
     if (this.#text === "") this.#forget();
+    if (this.#placed) return;
+    this.#placed = true;
+    this.#scroller.scrollTop = left.scroll;
   }
 
   // --- how it looks ------------------------------------------------------------------------------------------------
@@ -253,7 +266,7 @@ export class StreamList extends HTMLElement {
   /** Say what became of the search, and how it goes on. */
   #sumUp(shown) {
     const { more = false, searched = 0 } = this.#found ?? {};
-    const enough = shown >= this.#wanted;
+    const enough = shown >= left.wanted;
     this.#more.hidden = !more;
     this.#more.textContent = enough ? "More streams" : "Search on";
     this.#note.hidden = shown > 0 && (!more || enough);
