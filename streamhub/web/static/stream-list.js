@@ -4,7 +4,7 @@ import { Choice } from "./choice.js";
 import { outageInWords } from "./connection.js";
 import { h } from "./dom.js";
 import { parseTime } from "./event.js";
-import { count } from "./format.js";
+import { ListFoot } from "./list-foot.js";
 import { isCalled, listStreams } from "./listing.js";
 import { Looker } from "./looker.js";
 import { StreamItem } from "./stream-item.js";
@@ -15,12 +15,6 @@ const PAGE = 60;
 const SEARCH = 10_000;
 /** Who types is let come to an end (ms). */
 const TYPING_PAUSE = 200;
-/** How to begin, for those who have no stream yet. */
-const EXAMPLE = `from streamhub import Emitter
-
-with Emitter(mission_id="hello") as stream:
-    stream.signal(name="greeting", value="hi")`;
-
 /** How the list was left: whoever comes back from a stream finds it so. */
 const left = { text: "", wanted: PAGE, most: SEARCH, scroll: 0 };
 
@@ -37,9 +31,8 @@ export class StreamList extends HTMLElement {
   #visible = new Set();
   #list;
   #scroller;
-  #note;
   #filter;
-  #more;
+  #foot = new ListFoot(() => this.#readMore());
   #state;
   #words;
   #retry;
@@ -60,8 +53,6 @@ export class StreamList extends HTMLElement {
 
   connectedCallback() {
     this.#list = h("ul", { class: "streams", "aria-label": "Streams" });
-    this.#note = h("p", { class: "empty", role: "status" }, "Looking for streams…");
-    this.#more = h("button", { hidden: true, onclick: () => this.#readMore() });
     this.#scroller = h(
       "div",
       {
@@ -72,8 +63,7 @@ export class StreamList extends HTMLElement {
         onscroll: () => (left.scroll = this.#scroller.scrollTop),
       },
       this.#list,
-      this.#note,
-      this.#more,
+      ...this.#foot.elements,
     );
     this.#filter = h("input", {
       type: "search",
@@ -84,7 +74,7 @@ export class StreamList extends HTMLElement {
       oninput: () => this.#filtered(),
     });
     this.#words = h("span", {}, "Connecting");
-    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#retryNow() }, "Try now");
+    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#askAgain() }, "Try now");
     this.#state = h(
       "span",
       { class: "connection", "data-state": "connecting" },
@@ -145,8 +135,10 @@ export class StreamList extends HTMLElement {
   async #refresh() {
     let pages = 1;
     try {
-      if (!document.hidden) pages = await this.#ask();
-      this.#connected(null);
+      if (!document.hidden) {
+        pages = await this.#ask();
+        this.#connected(null);
+      }
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#connected(error);
@@ -207,7 +199,7 @@ export class StreamList extends HTMLElement {
     this.#state.dataset.state = error ? (this.#trouble ? "refused" : "reconnecting") : "live";
     this.#list.classList.toggle("stale", error !== null);
     this.#retry.hidden = error === null;
-    if (error && this.#order.length === 0) this.#note.textContent = this.#trouble ?? "The server is away.";
+    if (error && this.#order.length === 0) this.#foot.say(this.#trouble ?? "The server is away.");
   }
 
   /** What changes though nothing comes. */
@@ -220,10 +212,6 @@ export class StreamList extends HTMLElement {
 
   #fill(entry) {
     this.#items.get(entry.id)?.fill(entry, { known: this.#failures === 0 });
-  }
-
-  #retryNow() {
-    this.#askAgain();
   }
 
   #take(streams) {
@@ -260,24 +248,7 @@ export class StreamList extends HTMLElement {
     }
     const wanted = new Set(shown.map((entry) => entry.id));
     for (const [id, item] of this.#items) if (!wanted.has(id)) item.element.remove();
-    this.#sumUp(shown.length);
-  }
-
-  /** Say what became of the search, and how it goes on. */
-  #sumUp(shown) {
-    const { more = false, searched = 0 } = this.#found ?? {};
-    const enough = shown >= left.wanted;
-    this.#more.hidden = !more;
-    this.#more.textContent = enough ? "More streams" : "Search on";
-    this.#note.hidden = shown > 0 && (!more || enough);
-    if (this.#note.hidden) return;
-    if (this.#text) this.#say(this.#found ? notCalled(shown, more ? searched : null) : "Searching…");
-    else if (this.#found && this.#note.childElementCount === 0) this.#note.replaceChildren(...firstSteps());
-  }
-
-  /** Said aloud: once. */
-  #say(text) {
-    if (this.#note.textContent !== text) this.#note.textContent = text;
+    this.#foot.show({ shown: shown.length, wanted: left.wanted, found: this.#found, filtered: this.#text !== "" });
   }
 
   /** What is not in the list any more is known no more. */
@@ -311,22 +282,6 @@ export class StreamList extends HTMLElement {
     Object.assign(entry, news);
     this.#fill(entry);
   }
-}
-
-/** What a filter says that found so few; `searched` is how many streams it went through, null when it was all of them. */
-function notCalled(shown, searched) {
-  if (searched === null) return "No stream is called like that.";
-  const newest = `among the ${count(searched)} newest`;
-  return shown > 0 ? `These are the ones ${newest}.` : `No stream is called like that ${newest}.`;
-}
-
-/** What the empty list says. */
-function firstSteps() {
-  return [
-    h("b", {}, "No stream yet"),
-    h("span", {}, "The first one appears here by itself, as soon as a mission emits into the folder that is served:"),
-    h("code", {}, EXAMPLE),
-  ];
 }
 
 /** Why the server gives no list; null when it is away, or busy. */
