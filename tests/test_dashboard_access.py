@@ -210,7 +210,8 @@ async def test_bar_goes_by_keys(dashboard: Dashboard, tmp_path: Path) -> None:
     await expect(bar).to_be_focused()
     await dashboard.press("Home")
     await expect(dashboard.row("event-0")).to_be_in_viewport()
-    for key, place in (("PageDown", "10"), ("PageDown", "20"), ("ArrowDown", "21"), ("ArrowUp", "20"), ("PageUp", "10")):
+    moves = [("PageDown", "10"), ("PageDown", "20"), ("ArrowDown", "21"), ("ArrowUp", "20"), ("PageUp", "10")]
+    for key, place in moves:
         await dashboard.press(key)
         await expect(bar).to_have_attribute("aria-valuenow", place)
     await dashboard.press("End")
