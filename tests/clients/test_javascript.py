@@ -14,7 +14,7 @@ import pytest
 
 from tests.clients.programs import Program
 from tests.conftest import ROOT
-from tests.servers import Server, ServerProcess, Stream, until
+from tests.servers import Server, ServerProcess, Stream, free_port, served, until
 from tests.writers import writing
 
 STATIC = ROOT / "streamhub" / "web" / "static"
@@ -90,6 +90,27 @@ async def test_it_is_served_and_packed(server: Server) -> None:
 
 # --- what it does ---
 
+
+async def test_a_server_that_is_away_ends_no_program(tmp_path: Path, node_modules: Path) -> None:
+    """Nobody answers the socket, which the package `ws` takes for the program's own error; the follower waits."""
+    with Stream(tmp_path) as stream:
+        line = stream.line(0)
+    port = free_port()
+    async with following(f"http://127.0.0.1:{port}", match=["*"]) as program:
+        await program.has(lambda: "waiting" in {state["name"] for state in told(program, "state")})
+        async with served(tmp_path, port=port):
+            await program.has(lambda: texts(program, "s") == [line])
+    assert not program.errors
+
+
+async def test_without_a_socket_it_fails_in_words(server: Server, tmp_path: Path, node_modules: Path) -> None:
+    """Where there is no WebSocket class, that is told as any other failure."""
+    with Stream(tmp_path) as stream:
+        stream.line(0)
+    async with following(server.url, streams=["s"], WebSocket=None) as program:
+        assert await program.ended() == 0
+    (failure,) = told(program, "failed")
+    assert failure["message"] == "no WebSocket can be opened: there is no WebSocket here: give the client one"
 
 @pytest.mark.slow
 async def test_each_event_once_over_a_server_that_is_killed(tmp_path: Path, node_modules: Path) -> None:

@@ -1,11 +1,12 @@
 // Follows streams with our own client: a line of JSON per event, until all is over.
-// node follow.mjs URL OPTIONS [TOKEN]; OPTIONS is JSON, as follow() takes it
+// node follow.mjs URL OPTIONS [TOKEN]; OPTIONS is JSON, as follow() takes it, and WebSocket: null for having none
 import { Client } from "../../streamhub/web/static/client.js";
 import { WebSocket as ForOldNode } from "ws";
 
-const [url, options, token = null] = process.argv.slice(2);
-const client = new Client(url, { token, WebSocket: globalThis.WebSocket ?? ForOldNode });
-const follower = client.follow(JSON.parse(options));
+const [url, text, token = null] = process.argv.slice(2);
+const { WebSocket = globalThis.WebSocket ?? ForOldNode, ...options } = JSON.parse(text);
+const client = new Client(url, { token, WebSocket });
+const follower = client.follow(options);
 const print = (value) => console.log(JSON.stringify(value));
 follower.addEventListener("events", ({ detail: { stream, lines, next } }) => {
   for (const { text, offset } of lines) print({ type: "line", stream, text, offset, next });
@@ -13,5 +14,5 @@ follower.addEventListener("events", ({ detail: { stream, lines, next } }) => {
 for (const type of ["end", "reset", "missing"]) {
   follower.addEventListener(type, ({ detail }) => print({ type, ...detail }));
 }
-follower.addEventListener("failed", ({ detail: { error } }) => print({ type: "failed", status: error.status }));
+follower.addEventListener("failed", ({ detail: { error: { status, message } } }) => print({ type: "failed", status, message }));
 follower.addEventListener("state", ({ detail }) => print({ type: "state", name: detail.name }));

@@ -219,6 +219,7 @@ export class Client {
    * @returns {WebSocket}
    */
   socket(query) {
+    if (!this.#WebSocket) throw new TypeError("there is no WebSocket here: give the client one");
     const url = `${this.#base.replace(/^http/, "ws")}/v1/ws?${query}`;
     if (this.#token === null) return /** @type {WebSocket} */ (new this.#WebSocket(url));
     const encoded = btoa(this.#token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");

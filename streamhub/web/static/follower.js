@@ -156,10 +156,17 @@ export class Follower extends EventTarget {
     // What is over and matches would come again from its beginning: at its tail nothing does.
     const over = this.#match.length > 0 ? [...this.#done].slice(0, MOST_OVER) : [];
     for (const id of over) query.append("stream", `${id}@now`);
-    const socket = (this.#socket = this.#client.socket(query));
+    let socket;
+    try {
+      socket = this.#socket = this.#client.socket(query);
+    } catch (error) {
+      this.#fail(new StreamhubError(`no WebSocket can be opened: ${error.message}`, { cause: error }));
+      return;
+    }
     const current = () => this.#socket === socket;
     socket.onmessage = ({ data }) => current() && this.#receive(data);
     socket.onclose = ({ code }) => current() && this.#closed(code);
+    socket.onerror = () => {}; // a close follows; the package `ws` ends the process when nobody listens
     this.#feedWatchdog();
   }
 
