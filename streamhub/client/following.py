@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
+from streamhub.client.address import fitting, room_after
 from streamhub.client.frames import Ended, Frame, Lines, Missed, Opened, Refused, Replaced
 from streamhub.client.item import Item
 from streamhub.client.places import ends
+from streamhub.client.replays import Replays
 from streamhub.errors import (
     CapacityError,
     InvalidRequestError,
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
 #: Streams to follow: one, several, or each with the offset to go on from.
 Streams: TypeAlias = "str | Iterable[str] | Mapping[str, str]"
 
-#: Bytes of an address, of the 64 KiB that a server takes, for the streams that are wanted.
-_LONGEST = 48 * 1024
 #: Streams named beyond that at most, of 160 bytes each.
 _MOST_NAMED = 80
 
@@ -119,6 +120,7 @@ class Following:
         self.wait = wait
         self._over: set[str] = set()
         self._gone: set[str] = set()
+        self._replays = Replays()
         self._begun = False
         if not self.places and not self.match:
             raise InvalidRequestError("there is nothing to follow: name a stream, or give match=<glob>")
@@ -149,18 +151,32 @@ class Following:
         Raises:
             InvalidRequestError: these are more streams than an address can name.
         """
+        self._replays.begin()
         query = self.selection.query(start=not self._begun)
-        for stream in self.wanted:
-            place = self.places[stream]
-            query.append(("stream", stream if place is None else f"{stream}@{place}"))
-        if sum(len(name) + len(value) + 2 for name, value in query) > _LONGEST:
-            raise InvalidRequestError(
-                f"{len(self.wanted)} streams are more than an address can name: follow fewer at once"
-            )
+        named = [stream for stream in self.wanted if not self._may_come_again(stream)]
+        query += map(self._with_place, named)
+        room = room_after(query)
+        if room < 0:
+            raise InvalidRequestError(f"{len(named)} streams are more than an address can name: follow fewer at once")
+        joined = sorted(filter(self._may_come_again, self.wanted), key=self._last_to_be_left_out)
+        query += fitting(map(self._with_place, joined), room)
         query += [("match", glob) for glob in self.match]
         # What is over and matches would come again from its beginning, to be thrown away.
         query += [("stream", f"{stream}@{NOW}") for stream in sorted(self.past)][: max(0, _MOST_NAMED - len(query))]
         return [*query, ("wait", "1")] if self.wait else query
+
+    def _may_come_again(self, stream: str) -> bool:
+        """Whether a stream that is not named comes from its beginning, so that nothing of it is missed."""
+        if self.places[stream] == NOW or not any(fnmatchcase(stream, glob) for glob in self.match):
+            return False
+        return self._begun or not (self.selection.searches or self.selection.offset == NOW)
+
+    def _last_to_be_left_out(self, stream: str) -> tuple[bool, int]:
+        return self._replays.counts(stream), -parse_offset(self._stood(stream)).byte
+
+    def _with_place(self, stream: str) -> tuple[str, str]:
+        place = self.places[stream]
+        return "stream", stream if place is None else f"{stream}@{place}"
 
     def start_of(self, stream: str) -> Query:
         """What to ask for when this one stream is to be read on."""
@@ -181,14 +197,10 @@ class Following:
         if frame.stream in self._over:
             return None
         match frame:
-            case Opened(stream, offset):
-                if self.places.get(stream) in {None, NOW}:
-                    self.places[stream] = offset
-            case Lines(stream, lines, stop):
-                start = self.offsets.get(stream)
-                self.places[stream] = stop
-                items = [Item(stream, *each) for each in zip(lines, ends(lines, start, stop), strict=True)]
-                return Batch(items, start) if items else None
+            case Opened():
+                return self._open(frame)
+            case Lines():
+                return self._receive(frame)
             case Ended(stream):
                 self.drop(stream)
             case Replaced(stream, earliest):
@@ -198,6 +210,25 @@ class Following:
                 self.drop(stream)
                 return Gap(stream, self._stood(stream), earliest)
         return None
+
+    def _open(self, opened: Opened) -> Gap | None:
+        stream, place = opened.stream, self._reached(opened.stream)
+        if place is None:
+            self.places[stream] = opened.offset
+        elif opened.offset != place and _is_gone(place, opened):
+            self.drop(stream)
+            return Gap(stream, place, opened.offset)
+        self._replays.open(stream, opened.offset, place)
+        return None
+
+    def _receive(self, frame: Lines) -> Batch | None:
+        stream, start = frame.stream, self._reached(frame.stream)
+        lines = self._replays.news(stream, frame.lines, start, frame.next)
+        if lines is None:
+            return None
+        self.places[stream] = frame.next
+        items = [Item(stream, *each) for each in zip(lines, ends(lines, start, frame.next), strict=True)]
+        return Batch(items, start) if items else None
 
     def join(self, stream: str) -> None:
         """Follow a stream that matches: one that was there when all began, from the selected place on."""
@@ -220,9 +251,20 @@ class Following:
         self.places[stream] = _checked(offset)
         self._over.discard(stream)
         self._gone.discard(stream)
+        self._replays.forget(stream)
+
+    def _reached(self, stream: str) -> str | None:
+        place = self.places.get(stream)
+        return None if place == NOW else place
 
     def _stood(self, stream: str) -> str:
-        return self.offsets.get(stream, str(ZERO))
+        return self._reached(stream) or str(ZERO)
+
+
+def _is_gone(place: str, opened: Opened) -> bool:
+    """Whether a stream that comes from its beginning is not the one that was read up to that place."""
+    reached, tail = parse_offset(place), parse_offset(opened.tail or place)
+    return reached.byte > 0 and (tail.generation != reached.generation or tail.byte < reached.byte)
 
 
 def _places(streams: Streams) -> dict[str, str | None]:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream is there, and is read from ``offset`` on."""
+    """A stream is there, up to ``tail`` (None: nobody knows), and is read from ``offset`` on."""
 
     stream: str
     offset: str
+    tail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ Frame: TypeAlias = Opened | Lines | Ended | Replaced | Missed | Refused
 class _Opened(msgspec.Struct):
     stream: str
     offset: str
+    tail: str
 
 
 class _Open(msgspec.Struct, tag_field="type", tag="open"):
@@ -125,7 +127,7 @@ def _frames(message: bytes, frame: _Frame) -> Sequence[Frame]:
         case _Events():
             return (Lines(frame.stream, _lines(message, frame.events), frame.next),)
         case _Open():
-            return [Opened(opened.stream, opened.offset) for opened in frame.streams]
+            return [Opened(opened.stream, opened.offset, opened.tail) for opened in frame.streams]
         case _End():
             return (Ended(frame.stream),)
         case _Reset():

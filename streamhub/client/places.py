@@ -47,6 +47,12 @@ def ends(lines: Sequence[bytes], start: str | None, stop: str) -> list[str]:
     return [*(start or str(ZERO) for _ in lines[:-1]), stop]
 
 
+def count_before(lines: Sequence[bytes], start: str, place: str) -> int:
+    """How many of the lines that begin at ``start`` end at or before a place, if none were left out between them."""
+    begin, stop = parse_offset(start).byte, parse_offset(place).byte
+    return sum(begin + size <= stop for size in accumulate(map(_size, lines)))
+
+
 def _size(line: bytes) -> int:
     """How many bytes of the file a delivered line stands for, its newline included."""
     if line.startswith(_STAND_IN):

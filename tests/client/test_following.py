@@ -126,6 +126,65 @@ def test_more_than_an_address_can_name() -> None:
         following.query()
 
 
+# --- more streams than an address can name ---
+
+
+def crowded(selection: Selection, *frames: Frame, start: str = ZERO) -> Following:
+    """Follows so many streams that match, each of them longer, that no other one finds room in the address."""
+    following = Following((), selection, match="*")
+    for number in range(400):
+        after(following, Opened(f"{number:0128}", start, ZERO), Lines(f"{number:0128}", [b"{}"], place(1_000_000)))
+    after(following, *frames)
+    assert not any(value.startswith("few") for _, value in following.query())
+    return following
+
+
+def test_what_has_no_room_comes_again_from_its_beginning() -> None:
+    """Those with most to save are named; of another what was had is thrown away, and what is news is told, once."""
+    following = crowded(Selection(), Opened("few", ZERO, ZERO), Lines("few", [b"{1}", b"{22}"], place(9)))
+    again = Opened("few", place(0), place(18))
+    assert after(following, again, Lines("few", [b"{1}"], place(4))) is None
+    assert following.offsets["few"] == place(9)
+    news = after(following, Lines("few", [b"{22}", b"{333}"], place(15)), Lines("few", [b"{}"], place(18)))
+    assert [(item.line, item.offset) for item in news.items] == [(b"{}", place(18))]
+    following.query()
+    news = after(following, again, Lines("few", [b"{1}", b"{22}", b"{333}", b"{}", b"{4}"], place(22)))
+    assert (news.start, [(item.line, item.offset) for item in news.items]) == (place(18), [(b"{4}", place(22))])
+
+
+def test_what_comes_again_is_counted_where_sizes_do_not_tell() -> None:
+    """Where events are left out, those that were had are known by their number."""
+    following = crowded(Selection(contains="x"), Opened("few", ZERO, ZERO), Lines("few", [b'"x"', b'"xx"'], place(900)))
+    news = after(following, Opened("few", place(0), place(950)), Lines("few", [b'"x"', b'"xx"', b'"xxx"'], place(950)))
+    assert [item.line for item in news.items] == [b'"xxx"']
+
+
+def test_what_was_read_from_its_tail_on_comes_again_too() -> None:
+    """Where it was begun does not matter: what stands before the place that was reached was had, or was not wanted."""
+    tail = (Opened("few", place(4), place(9)), Lines("few", [b"{22}"], place(9)))
+    following = crowded(Selection(tail=1), *tail, start=place(999_997))
+    again = [b"{1}", b"{22}", b"{333}"]
+    news = after(following, Opened("few", place(0), place(15)), Lines("few", again, place(15)))
+    assert [(item.line, item.offset) for item in news.items] == [(b"{333}", place(15))]
+
+
+@pytest.mark.parametrize("tail", [place(6), "89abcdef_0000000000000100"])
+def test_what_comes_again_may_be_another_file(tail: str) -> None:
+    """Of another generation, or cut: that is a gap, as for those that are named."""
+    following = crowded(Selection(), Opened("few", ZERO, ZERO), Lines("few", [b"{1}", b"{22}"], place(9)))
+    beginning = f"{tail[:8]}_{0:016}"
+    assert after(following, Opened("few", beginning, tail)) == Gap("few", place(9), beginning)
+
+
+def test_what_was_kept_may_be_more_than_an_address_can_name() -> None:
+    """Places from an earlier run are no trouble where a glob brings the streams; but from the tail on it would not."""
+    kept = {f"{number:0128}": place(number) for number in range(1000)}
+    following = Following(kept, Selection(), match="*")
+    assert ("stream", f"{999:0128}@{place(999)}") in following.query()
+    with pytest.raises(InvalidRequestError, match="1000 streams are more"):
+        Following(kept, Selection(tail=1), match="*").query()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -25,8 +25,8 @@ def test_what_may_be_said() -> None:
     """Each kind of message, and nothing for a sign of life."""
     opened = {"stream": "s", "offset": NEXT, "tail": NEXT, "closed": False}
     assert read_frame(message(type="open", streams=[opened, {**opened, "stream": "t"}])) == [
-        Opened("s", NEXT),
-        Opened("t", NEXT),
+        Opened("s", NEXT, NEXT),
+        Opened("t", NEXT, NEXT),
     ]
     assert read_frame(message(type="heartbeat", next={"s": NEXT}, time="2026-01-01T00:00:00.000000Z")) == ()
     assert read_frame(message(type="end", stream="s", next=NEXT)) == (Ended("s"),)

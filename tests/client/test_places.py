@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamhub.client.places import ends
+from streamhub.client.places import count_before, ends
 
 START = "0123abcd_0000000000000100"
 
@@ -62,3 +62,15 @@ def test_from_an_unknown_place_on_it_is_the_beginning() -> None:
 def test_no_lines() -> None:
     """A message may hold none."""
     assert ends([], START, place(200)) == []
+
+
+def test_lines_before_a_place() -> None:
+    """As many as end there, or before; the one that the place is in comes after it."""
+    assert [count_before([b"{}", b"{}", b"{}"], place(3), place(byte)) for byte in (3, 5, 6, 9, 12, 99)] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+        3,
+    ]

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,33 @@ async def test_what_is_over_is_forgotten_step_by_step(server: Server, tmp_path: 
         await link.close()
     assert named == [["a@now", "b@now"], ["b@now"], []]
     assert proxy.count("/v1/streams") == 3
+
+
+@both
+@pytest.mark.parametrize("options", [{}, {"contains": "n"}, {"tail": 1}])
+async def test_each_event_once_of_more_streams_than_an_address_can_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, driver: Callable[..., Driver], options: dict[str, Any]
+) -> None:
+    """Those that find no room in it come again when the connection is lost, and what was had is thrown away."""
+    monkeypatch.setattr("streamhub.client.address.LONGEST", 200)
+    port = free_port()
+    with ExitStack() as open_files:
+        streams = [open_files.enter_context(Stream(tmp_path, f"s-{number}")) for number in range(12)]
+        for stream in streams:
+            stream.line(0)
+            stream.line(1)
+        async with driver(f"http://127.0.0.1:{port}") as client:
+            items = client.follow(match="s-*", **options)
+            async with served(tmp_path, port=port, timing=QUICK):
+                got = await take(items, 12 if "tail" in options else 24)
+            lines = {(item.stream, item.line) for item in got}
+            lines |= {(stream.id, stream.line(2)) for stream in streams}
+            async with served(tmp_path, port=port, timing=QUICK):
+                got += await take(items, 12)
+                last = (streams[0].id, streams[0].line(3))
+                got += await take(items, 1)
+    assert len(got) == len(lines) + 1
+    assert {(item.stream, item.line) for item in got} == lines | {last}
 
 
 async def test_patience_ends(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.writers import writing
 
 STATIC = ROOT / "streamhub" / "web" / "static"
 JS = ROOT / "tests" / "js"
+PARTS = ("address.js", "client.js", "follower.js", "lines.js", "query.js", "replays.js")
 
 
 def following(url: str, *token: str, **options: Any) -> Program:
@@ -81,14 +84,106 @@ def test_the_types_name_what_there_is(node_modules: Path) -> None:
 
 async def test_it_is_served_and_packed(server: Server) -> None:
     """The server gives the module, its parts and its types, from what is installed with the package."""
-    for name in ("client.js", "follower.js", "lines.js", "query.js", "client.d.ts"):
+    for name in (*PARTS, "client.d.ts"):
         status, headers, body = await server.get(f"/static/{name}")
         assert status == 200, name
         assert name.endswith(".d.ts") or headers["Content-Type"].startswith("text/javascript")
         assert body == (resources.files("streamhub.web") / "static" / name).read_bytes()
 
 
+def test_the_parts_are_all_that_it_needs() -> None:
+    """No part of the client imports what is not named among them, in the manual and in its own head."""
+    head, manual = (STATIC / "client.js").read_text(), (ROOT / "docs" / "clients.md").read_text()
+    for name in PARTS:
+        imported = re.findall(r'^import .*"\./(.*)";$', (STATIC / name).read_text(), re.MULTILINE)
+        assert {*imported} <= {*PARTS}
+        assert name == "client.js" or name in head
+        assert f"`{name}`" in manual
+
+
+def test_a_glob_means_what_it_means_to_the_server(node_modules: Path) -> None:
+    """Stars, single characters, sets and their opposites; what is no set stands for itself."""
+    globs = [
+        "*",
+        "a*",
+        "*b",
+        "a?c",
+        "[ab]*",
+        "[!ab]*",
+        "[a-c]?",
+        "[c-a]?",
+        "[!c-a]?",
+        "[!-]x",
+        "[]a]",
+        "[!]a]b",
+        "[a",
+        "[]",
+        "[!]",
+        "a.c",
+        "a+",
+        "^a",
+        "[\\\\a]",
+        "[^a]",
+    ]
+    ids = ["a", "b", "ab", "abc", "a.c", "axc", "bx", "cx", "-x", "]b", "xb", "a+", "^a", "aa", "x"]
+    cases = [(stream, glob) for stream in ids for glob in globs]
+    program = f"""
+        import {{ matches }} from {json.dumps((STATIC / "query.js").as_uri())};
+        console.log(JSON.stringify({json.dumps(cases)}.map(([stream, glob]) => matches(stream, [glob]))));
+    """
+    command = ["node", "--input-type=module", "--eval", program]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout) == [fnmatchcase(*case) for case in cases]
+
+
 # --- what it does ---
+
+
+@pytest.mark.slow
+async def test_each_event_once_of_more_streams_than_an_address_can_name(tmp_path: Path, node_modules: Path) -> None:
+    """Those that find no room in it come again when the connection is lost, and what was had is thrown away."""
+    names = [f"{number:0128}" for number in range(420)]
+    for name in names:
+        with Stream(tmp_path, name) as stream:
+            stream.line(0)
+            stream.line(1)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        following(url, match=["*"]) as plain,
+        following(url, match=["*"], contains="SIGNAL") as filtered,
+        following(url, match=["*"], tail=1) as late,
+    ):
+        programs = {plain: 840, filtered: 840, late: 420}
+        async with served(tmp_path, port=port):
+            for program, count in programs.items():
+                await program.has(lambda: len(told(program, "line")) == count)  # noqa: B023 - awaited at once
+        for name in names:
+            with Stream(tmp_path, name) as stream:
+                stream.line(2)
+        async with served(tmp_path, port=port):
+            for program, count in programs.items():
+                await program.has(lambda: len(told(program, "line")) >= count + 420)  # noqa: B023 - awaited at once
+            with Stream(tmp_path, names[0]) as stream:
+                stream.line(3)
+            for program in programs:
+                await program.has(lambda: len(texts(program, names[0])) >= 3)  # noqa: B023 - awaited at once
+                await program.has(lambda: b'"value":3' in texts(program, names[0])[-1])  # noqa: B023 - awaited at once
+    for program, first in {plain: 0, filtered: 0, late: 1}.items():
+        for name in names:
+            truth = (tmp_path / f"{name}.jsonl").read_bytes().splitlines()
+            assert texts(program, name) == truth[first:]
+
+
+async def test_more_named_streams_than_an_address_can_name(server: Server, tmp_path: Path, node_modules: Path) -> None:
+    """That is a failure in words, not an outage."""
+    names = [f"{number:0128}" for number in range(400)]
+    for name in names:
+        (tmp_path / f"{name}.jsonl").touch()
+    async with following(server.url, streams=names) as program:
+        assert await program.ended() == 0
+    (failure,) = told(program, "failed")
+    assert failure["message"] == "400 streams are more than an address can name: follow fewer at once"
 
 
 async def test_a_server_that_is_away_ends_no_program(tmp_path: Path, node_modules: Path) -> None:
@@ -111,6 +206,7 @@ async def test_without_a_socket_it_fails_in_words(server: Server, tmp_path: Path
         assert await program.ended() == 0
     (failure,) = told(program, "failed")
     assert failure["message"] == "no WebSocket can be opened: there is no WebSocket here: give the client one"
+
 
 @pytest.mark.slow
 async def test_each_event_once_over_a_server_that_is_killed(tmp_path: Path, node_modules: Path) -> None:

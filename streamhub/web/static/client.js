@@ -7,8 +7,8 @@
  *     follower.addEventListener("events", ({ detail }) => detail.lines.forEach((line) => console.log(line.event)));
  *
  * No dependency; it runs in browsers, and in Node from 22 on. Where there is no global `WebSocket` (Node 20), one is
- * given: that of the package `ws` will do. The types are in client.d.ts. With lines.js, follower.js and query.js it is
- * complete: those four files can be copied into another project.
+ * given: that of the package `ws` will do. The types are in client.d.ts. With address.js, follower.js, lines.js, query.js
+ * and replays.js it is complete: those six files can be copied into another project.
  */
 
 import { Follower } from "./follower.js";

@@ -1,12 +1,12 @@
 /** Following streams live. */
 
+import { addressOf } from "./address.js";
 import { ZERO, placeLines, readFrame } from "./lines.js";
 import { StreamhubError, isFiltered, queryOf } from "./query.js";
+import { Replays } from "./replays.js";
 
 /** The server answers a quiet socket every 15 s; twice that and some, and nobody is there any more. */
 const SILENCE = 40_000;
-/** Streams that are named because they are over: an address must not grow without end. */
-const MOST_OVER = 300;
 const BACKOFF = { first: 250, most: 15_000 };
 
 /**
@@ -41,6 +41,8 @@ export class Follower extends EventTarget {
   /** @type {AbortController | null} */
   #abort = null;
   #filtered;
+  #replays = new Replays();
+  #begun = false;
   #restarting = false;
 
   /**
@@ -71,6 +73,7 @@ export class Follower extends EventTarget {
   /** Follow one more stream, or one from another place. The socket is opened anew: its address says what it carries. */
   add(id, offset = null) {
     this.#done.delete(id);
+    this.#replays.forget(id);
     this.#places.set(id, offset);
     this.#restart();
   }
@@ -150,17 +153,21 @@ export class Follower extends EventTarget {
   }
 
   #open(wanted) {
-    const query = new URLSearchParams(this.#query);
-    for (const [id, offset] of wanted) query.append("stream", offset === null ? id : `${id}@${offset}`);
-    for (const glob of this.#match) query.append("match", glob);
-    // What is over and matches would come again from its beginning: at its tail nothing does.
-    const over = this.#match.length > 0 ? [...this.#done].slice(0, MOST_OVER) : [];
-    for (const id of over) query.append("stream", `${id}@now`);
+    this.#replays.begin();
+    const over = [...this.#places].filter(([id]) => this.#done.has(id));
+    const streams = {
+      wanted,
+      over,
+      match: this.#match,
+      begun: this.#begun,
+      isCounted: (id) => this.#replays.counts(id),
+    };
     let socket;
     try {
-      socket = this.#socket = this.#client.socket(query);
+      socket = this.#socket = this.#client.socket(addressOf(this.#query, streams));
     } catch (error) {
-      this.#fail(new StreamhubError(`no WebSocket can be opened: ${error.message}`, { cause: error }));
+      const message = `no WebSocket can be opened: ${error.message}`;
+      this.#fail(error instanceof StreamhubError ? error : new StreamhubError(message, { cause: error }));
       return;
     }
     const current = () => this.#socket === socket;
@@ -186,17 +193,16 @@ export class Follower extends EventTarget {
     const frame = readFrame(data);
     switch (frame.type) {
       case "open":
-        for (const opened of frame.streams) {
-          if (this.#done.has(opened.stream)) continue;
-          if (this.#places.get(opened.stream) == null) this.#places.set(opened.stream, opened.offset);
-          this.#say("open", opened);
-        }
+        this.#begun = true;
+        for (const opened of frame.streams) if (!this.#done.has(opened.stream)) this.#opened(opened);
         if (this.state.name !== "open") this.#become("open");
         break;
       case "events": {
         if (this.#done.has(frame.stream)) break;
         const from = this.#places.get(frame.stream) ?? ZERO;
-        const lines = placeLines(frame.stream, frame.texts, from, frame.next, { filtered: this.#filtered });
+        const texts = this.#replays.news(frame, from);
+        if (texts === null) break;
+        const lines = placeLines(frame.stream, texts, from, frame.next, { filtered: this.#filtered });
         this.#places.set(frame.stream, frame.next);
         this.#say("events", { stream: frame.stream, lines, from, next: frame.next, upToDate: frame.upToDate });
         break;
@@ -212,6 +218,15 @@ export class Follower extends EventTarget {
       case "error":
         this.#fail(new StreamhubError(frame.message, { status: frame.code }));
     }
+  }
+
+  #opened(opened) {
+    const { stream, offset } = opened;
+    const known = this.#places.get(stream) ?? null;
+    const place = known === null || known === "now" ? offset : known;
+    if (!this.#replays.open(opened, place)) return this.#reset(stream, offset, true);
+    this.#places.set(stream, place);
+    this.#say("open", { ...opened, offset: place });
   }
 
   #reset(stream, earliest, missed) {

@@ -64,3 +64,35 @@ export async function refusal(response) {
 export function isFiltered({ eventTypes, contains, until }) {
   return Boolean(eventTypes?.length || contains || until !== undefined);
 }
+
+/**
+ * Whether a stream's id fits one of the globs, as the server understands them: `*`, `?`, `[…]` and `[!…]`.
+ *
+ * @param {string} id
+ * @param {string[]} globs
+ */
+export function matches(id, globs) {
+  return globs.some((glob) => patternOf(glob).test(id));
+}
+
+/** @type {Map<string, RegExp>} */
+const patterns = new Map();
+
+function patternOf(glob) {
+  let pattern = patterns.get(glob);
+  if (!pattern) {
+    const source = glob.replace(/\[(!?)(\][^\]]*|[^\]]+)\]|[^]/g, (piece, not, set) => {
+      if (set !== undefined) return setOf(not, set);
+      if (piece === "*") return ".*";
+      return piece === "?" ? "." : piece.replace(/[\\^$.|+()[\]{}/]/, "\\$&");
+    });
+    pattern = new RegExp(`^${source}$`, "s");
+    patterns.set(glob, pattern);
+  }
+  return pattern;
+}
+
+function setOf(not, set) {
+  const ranges = set.replace(/([^])-([^])/g, (range, first, last) => (first <= last ? range : ""));
+  return `[${not && "^"}${ranges.replace(/[\\\]^[]/g, "\\$&")}]`;
+}
