@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
+from tests.client.between import between, no_sockets
 from tests.pages import BROKEN, REFUSED, Dashboard, line, signals, visiting
 from tests.servers import ServerProcess, Stream, served
 
@@ -63,6 +64,26 @@ async def test_outage_is_no_storm(browser: Browser, process: ServerProcess, tmp_
         assert 0 < len(asked) < 30
         await process.start()
         await expect(dashboard.row("event-0")).to_be_in_viewport()
+
+
+async def test_a_proxy_that_lets_no_websocket_through(browser: Browser, tmp_path: Path) -> None:
+    """The page asks again and again instead: it shows what was and what comes, and says when it has ended."""
+    async with (
+        served(tmp_path) as server,
+        between(server, no_sockets(400)) as proxy,
+        visiting(browser, proxy.url) as dashboard,
+    ):
+        dashboard.allowed += [REFUSED, BROKEN]
+        with Stream(tmp_path) as stream:
+            stream.write(line(0) + line(1))
+            await dashboard.open("s")
+            await expect(dashboard.row("event-1")).to_be_visible()
+            await expect(dashboard.connection).to_have_text("Live")
+            stream.write(line(2))
+            await expect(dashboard.row("event-2")).to_be_visible()
+            stream.final()
+            await expect(dashboard.connection).to_have_text("Ended")
+        assert (await dashboard.held())[:3] == signals(0, 1, 2)
 
 
 async def test_no_stream_can_be_called_that(dashboard: Dashboard) -> None:

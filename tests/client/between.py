@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from tests.servers import Server
 
@@ -34,7 +35,9 @@ class Between:
 
 
 @contextlib.asynccontextmanager
-async def between(server: Server, answers: Answers) -> AsyncIterator[Between]:
+async def between(
+    server: Server, answers: Answers, *, middlewares: Iterable[Middleware] = ()
+) -> AsyncIterator[Between]:
     """Stand before a server."""
     proxy = Between("", answers)
 
@@ -43,10 +46,11 @@ async def between(server: Server, answers: Answers) -> AsyncIterator[Between]:
         own = proxy.answers(request)
         if own is not None:
             return own
-        async with server.session.get(server.url + request.path_qs, headers=_passed(request)) as answer:
+        url, headers = server.url + request.path_qs, _passed(request)
+        async with server.session.request(request.method, url, headers=headers) as answer:
             return web.Response(status=answer.status, body=await answer.read(), headers=_kept(answer))
 
-    app = web.Application()
+    app = web.Application(middlewares=middlewares)
     app.router.add_get("/{path:.*}", handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()

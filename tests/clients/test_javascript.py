@@ -21,7 +21,7 @@ from tests.writers import writing
 
 STATIC = ROOT / "streamhub" / "web" / "static"
 JS = ROOT / "tests" / "js"
-PARTS = ("address.js", "client.js", "follower.js", "lines.js", "query.js", "replays.js")
+PARTS = ("address.js", "client.js", "follower.js", "lines.js", "polls.js", "query.js", "replays.js")
 
 
 def following(url: str, *token: str, **options: Any) -> Program:
@@ -77,7 +77,7 @@ def test_the_types_name_what_there_is(node_modules: Path) -> None:
     answer = subprocess.run(["node", *arguments], capture_output=True, text=True, check=True)
     found = json.loads(answer.stdout)
     assert found["offered"].keys() == found["said"].keys()
-    inside = {"Client": {"socket"}}  # what the follower asks the client for
+    inside = {"Client": {"hasSocket", "socket"}}  # what the follower asks the client for
     for name in ("Client", "Follower"):
         assert {*found["offered"][name]} - inside.get(name, set()) <= {*found["said"][name]}, name
 
@@ -196,16 +196,6 @@ async def test_a_server_that_is_away_ends_no_program(tmp_path: Path, node_module
         async with served(tmp_path, port=port):
             await program.has(lambda: texts(program, "s") == [line])
     assert not program.errors
-
-
-async def test_without_a_socket_it_fails_in_words(server: Server, tmp_path: Path, node_modules: Path) -> None:
-    """Where there is no WebSocket class, that is told as any other failure."""
-    with Stream(tmp_path) as stream:
-        stream.line(0)
-    async with following(server.url, streams=["s"], WebSocket=None) as program:
-        assert await program.ended() == 0
-    (failure,) = told(program, "failed")
-    assert failure["message"] == "no WebSocket can be opened: there is no WebSocket here: give the client one"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ export async function look(client: Client): Promise<number> {
   const more: string | null = next;
   const { tail, closed } = await client.head(entry?.id ?? "s", { offset: ZERO });
   const page: Page = await client.read("s", { tail: 5, eventTypes: ["signal"], contains: "x", limit: 3, wait: true });
+  await client.read("s", { offset: page.next, live: true });
   const lines: Line[] = page.lines;
   const event: StreamEvent | undefined = lines[0]?.event;
   const offset: Offset = await client.locate(lines[0]!);
@@ -15,6 +16,10 @@ export async function look(client: Client): Promise<number> {
   const bytes = await client.download("s", { onpart: (part: Blob, done, all) => void [part.size, done / all] });
   void [more, closed, event?.payload, event?.event_type === "malformed", tokenAt(generationOf(tail), byteOf(offset))];
   return bytes + summary.events + (summary.by_type["signal"] ?? 0);
+}
+
+export function withoutSocket(url: string): Client {
+  return new Client(url, { WebSocket: null });
 }
 
 export function follow(url: string, options: FollowOptions, token: string): Follower {

@@ -100,6 +100,8 @@ export interface ReadOptions {
   limit?: number;
   /** The stream may not be there yet. */
   wait?: boolean;
+  /** Wait until there is a line after `offset`, which is to be given; for 20 seconds at most. */
+  live?: boolean;
   signal?: AbortSignal;
 }
 
@@ -121,10 +123,11 @@ export class Client {
   /**
    * @param base the server's URL; the page's own by default
    * @param options `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones
+   *   (`WebSocket` null: none, so that following is done by long-polls)
    */
   constructor(
     base?: string | URL,
-    options?: { token?: string | null; fetch?: typeof fetch; WebSocket?: SocketClass },
+    options?: { token?: string | null; fetch?: typeof fetch; WebSocket?: SocketClass | null },
   );
 
   /** A page of the list of streams, newest activity first. */
@@ -151,7 +154,7 @@ export class Client {
     options: { onpart: (part: Blob, done: number, all: number) => void; signal?: AbortSignal },
   ): Promise<number>;
 
-  /** Follow streams live, over one socket. */
+  /** Follow streams live, over one socket; by long-polls where none can be had. */
   follow(options?: FollowOptions): Follower;
 }
 
@@ -192,7 +195,10 @@ export interface FollowerEvents {
   failed: CustomEvent<{ error: StreamhubError }>;
 }
 
-/** Follows streams over one socket, each event once; it reconnects by itself and resumes each stream by its offset. */
+/**
+ * Follows streams over one socket, each event once; it reconnects by itself and resumes each stream by its offset. Where
+ * no socket can be had it goes on with long-polls.
+ */
 export class Follower extends EventTarget {
   constructor(client: Client, options?: FollowOptions);
   readonly state: FollowerState;

@@ -6,9 +6,9 @@
  *     const follower = new Client("http://127.0.0.1:8765").follow({ streams: ["m-42"] });
  *     follower.addEventListener("events", ({ detail }) => detail.lines.forEach((line) => console.log(line.event)));
  *
- * No dependency; it runs in browsers, and in Node from 22 on. Where there is no global `WebSocket` (Node 20), one is
- * given: that of the package `ws` will do. The types are in client.d.ts. With address.js, follower.js, lines.js, query.js
- * and replays.js it is complete: those six files can be copied into another project.
+ * No dependency; it runs in browsers and in Node. Where there is no global `WebSocket` (Node 20) one may be given, that of
+ * the package `ws` for one; without it follows by long-polls. The types are in client.d.ts. With address.js, follower.js,
+ * lines.js, polls.js, query.js and replays.js it is complete: those seven files can be copied into another project.
  */
 
 import { Follower } from "./follower.js";
@@ -27,8 +27,8 @@ export class Client {
 
   /**
    * @param {string | URL} [base] the server's URL; the page's own by default
-   * @param {{ token?: string | null, fetch?: typeof fetch, WebSocket?: import("./client.js").SocketClass }} [options]
-   *   `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones
+   * @param {{ token?: string | null, fetch?: typeof fetch, WebSocket?: import("./client.js").SocketClass | null }} [options]
+   *   `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones (`WebSocket` null: none)
    */
   constructor(
     base = globalThis.location?.origin,
@@ -79,6 +79,7 @@ export class Client {
    * One answer's worth of a stream: `{lines, next, upToDate, closed}`.
    *
    * With `eventTypes` or `contains` it may hold no line and yet not be the end: read on from `next` until `upToDate`.
+   * With `live`, which needs an `offset`, it waits until there is a line, for 20 seconds at most.
    *
    * @param {string} id
    * @param {import("./client.js").ReadOptions} [options]
@@ -204,12 +205,17 @@ export class Client {
   }
 
   /**
-   * Follow streams live over one socket: see `Follower`.
+   * Follow streams live: see `Follower`.
    *
    * @param {import("./client.js").FollowOptions} [options]
    */
   follow(options) {
     return new Follower(this, options);
+  }
+
+  /** Whether there is a WebSocket to follow with. */
+  get hasSocket() {
+    return Boolean(this.#WebSocket);
   }
 
   /**
@@ -219,7 +225,6 @@ export class Client {
    * @returns {WebSocket}
    */
   socket(query) {
-    if (!this.#WebSocket) throw new TypeError("there is no WebSocket here: give the client one");
     const url = `${this.#base.replace(/^http/, "ws")}/v1/ws?${query}`;
     if (this.#token === null) return /** @type {WebSocket} */ (new this.#WebSocket(url));
     const encoded = btoa(this.#token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");

@@ -2,16 +2,23 @@
 
 import { addressOf } from "./address.js";
 import { ZERO, placeLines, readFrame } from "./lines.js";
+import { Polls } from "./polls.js";
 import { StreamhubError, isFiltered, queryOf } from "./query.js";
 import { Replays } from "./replays.js";
 
 /** The server answers a quiet socket every 15 s; twice that and some, and nobody is there any more. */
 const SILENCE = 40_000;
+/** Of polls: in a hidden page a browser lets timers wait for up to a minute. */
+const SILENCE_OF_POLLS = 100_000;
+/** After so many sockets in a row that said nothing, something between lets none through. */
+const MUTE = 2;
+/** So long after that one is tried again. */
+const ANOTHER_TRY = 600_000;
 const BACKOFF = { first: 250, most: 15_000 };
 
 /**
  * Follows streams over one multiplexed WebSocket, each event once: it reconnects by itself, with a growing and
- * jittered pause, and resumes each stream by its offset.
+ * jittered pause, and resumes each stream by its offset. Where no WebSocket can be had it goes on with long-polls.
  *
  * Events (`event.detail`):
  * - `open` `{stream, offset, tail, closed}`: a stream is there
@@ -25,14 +32,20 @@ const BACKOFF = { first: 250, most: 15_000 };
  */
 export class Follower extends EventTarget {
   #client;
+  #part;
   #query;
   #match;
   /** @type {Map<string, string | null>} */
   #places = new Map();
   /** @type {Set<string>} */
   #done = new Set();
-  /** @type {WebSocket | null} */
+  /** @type {WebSocket | Polls | null} */
   #socket = null;
+  /** Sockets in a row that were closed, by others, without a word; and whether this one has said none yet. */
+  #mute = 0;
+  #isMute = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #anotherTry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -46,14 +59,15 @@ export class Follower extends EventTarget {
   #restarting = false;
 
   /**
-   * @param {import("./client.js").Client & { socket(query: URLSearchParams): WebSocket }} client
+   * @param {import("./client.js").Client & { socket(query: URLSearchParams): WebSocket, hasSocket: boolean }} client
    * @param {import("./client.js").FollowOptions} [options] `streams`: ids, or pairs of id and offset; `match`: globs of streams that join as they appear;
    *   `tail`: begin with the last so many lines, where no offset is given; `eventTypes`, `contains`: filters.
    */
   constructor(client, { streams = [], match = [], tail, eventTypes, contains } = {}) {
     super();
     this.#client = client;
-    this.#query = queryOf({ eventTypes, contains, tail, wait: true });
+    this.#part = { eventTypes, contains, tail };
+    this.#query = queryOf({ ...this.#part, wait: true });
     this.#filtered = isFiltered({ eventTypes, contains });
     this.#match = match;
     for (const item of streams) {
@@ -110,6 +124,7 @@ export class Follower extends EventTarget {
   #hangUp() {
     clearTimeout(this.#timer);
     clearTimeout(this.#watchdog);
+    clearTimeout(this.#anotherTry);
     this.#abort?.abort();
     const socket = this.#socket;
     this.#socket = null;
@@ -134,13 +149,16 @@ export class Follower extends EventTarget {
       this.#become("ended");
       return;
     }
-    this.#open(wanted);
+    this.#replays.begin();
+    if (this.#mute < MUTE && this.#client.hasSocket) this.#open(wanted);
+    else this.#poll(wanted);
   }
 
-  /** A browser does not say why a socket was refused, so each stream is asked for first. */
+  /** A browser does not say why a socket was refused, so each stream is asked for first, or without any the list. */
   async #ask(signal) {
-    for (const [id, offset] of [...this.#places]) {
-      if (this.#done.has(id)) continue;
+    const wanted = [...this.#places].filter(([id]) => !this.#done.has(id));
+    if (wanted.length === 0 && this.#match.length > 0) await this.#client.streams({ limit: 1, signal });
+    for (const [id, offset] of wanted) {
       try {
         await this.#client.head(id, { offset: offset ?? undefined, signal });
       } catch (error) {
@@ -153,7 +171,6 @@ export class Follower extends EventTarget {
   }
 
   #open(wanted) {
-    this.#replays.begin();
     const over = [...this.#places].filter(([id]) => this.#done.has(id));
     const streams = {
       wanted,
@@ -171,26 +188,52 @@ export class Follower extends EventTarget {
       return;
     }
     const current = () => this.#socket === socket;
-    socket.onmessage = ({ data }) => current() && this.#receive(data);
+    this.#isMute = true;
+    socket.onmessage = ({ data }) => {
+      if (!current()) return;
+      this.#isMute = false;
+      this.#mute = 0;
+      this.#receive(readFrame(data));
+    };
     socket.onclose = ({ code }) => current() && this.#closed(code);
     socket.onerror = () => {}; // a close follows; the package `ws` ends the process when nobody listens
     this.#feedWatchdog();
   }
 
-  #feedWatchdog() {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => {
-      const socket = this.#socket;
-      this.#socket = null; // a dead peer's close may take minutes to be noticed
-      socket?.close();
-      this.#closed(1006);
-    }, SILENCE);
+  #poll(wanted) {
+    const what = {
+      ...this.#part,
+      streams: wanted,
+      match: this.#match,
+      isKnown: (id) => this.#places.has(id) || this.#done.has(id),
+      begun: this.#begun,
+    };
+    const current = () => this.#socket === polls;
+    const polls = new Polls(this.#client, what, {
+      frame: (frame) => current() && this.#receive(frame),
+      close: ({ code, error }) => current() && this.#closed(code, error?.retryAfter),
+    });
+    this.#socket = polls;
+    this.#anotherTry = setTimeout(() => {
+      this.#mute = MUTE - 1;
+      this.#restart();
+    }, ANOTHER_TRY);
+    this.#feedWatchdog();
   }
 
-  #receive(data) {
+  #feedWatchdog() {
+    clearTimeout(this.#watchdog);
+    const socket = this.#socket;
+    const silence = socket instanceof Polls ? SILENCE_OF_POLLS : SILENCE;
+    this.#watchdog = setTimeout(() => {
+      this.#closed(1006); // a dead peer's own close may take minutes to be noticed
+      socket?.close();
+    }, silence);
+  }
+
+  #receive(frame) {
     this.#feedWatchdog();
     this.#attempt = 0;
-    const frame = readFrame(data);
     switch (frame.type) {
       case "open":
         this.#begun = true;
@@ -234,11 +277,18 @@ export class Follower extends EventTarget {
     this.#say("reset", { stream, earliest, missed });
   }
 
-  #closed(code) {
+  #closed(code, retryAfter = null) {
     clearTimeout(this.#watchdog);
+    clearTimeout(this.#anotherTry);
+    const wasPolled = this.#socket instanceof Polls;
+    if (!wasPolled && this.#isMute) this.#mute += 1;
     this.#socket = null;
     if (this.state.name === "failed" || this.state.name === "closed") return;
     if (code === 1000 || code === 4410) this.#become("ended");
+    else if (wasPolled) {
+      this.#mute = 0; // whoever is back may let sockets through
+      this.#wait(retryAfter ?? 0);
+    } else if (this.#mute >= MUTE) this.#connect();
     else this.#wait(code === 1001 ? 200 : 0);
   }
 

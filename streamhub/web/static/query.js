@@ -20,7 +20,7 @@ export class StreamhubError extends Error {
  *
  * @param {import("./client.js").ReadOptions} [options]
  */
-export function queryOf({ offset, tail, since, until, eventTypes, contains, limit, wait } = {}) {
+export function queryOf({ offset, tail, since, until, eventTypes, contains, limit, wait, live } = {}) {
   const query = new URLSearchParams();
   if (offset !== undefined && offset !== null) query.set("offset", offset);
   if (tail !== undefined) query.set("tail", String(tail));
@@ -30,6 +30,7 @@ export function queryOf({ offset, tail, since, until, eventTypes, contains, limi
   if (contains) query.set("contains", contains);
   if (limit !== undefined) query.set("limit", String(limit));
   if (wait) query.set("wait", "1");
+  if (live) query.set("live", "long-poll");
   return query;
 }
 
