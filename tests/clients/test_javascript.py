@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from streamhub.wire import compact
 from tests.clients.programs import Program
 from tests.conftest import ROOT
 from tests.servers import Server, ServerProcess, Stream, free_port, served, until
@@ -137,6 +138,47 @@ def test_a_glob_means_what_it_means_to_the_server(node_modules: Path) -> None:
 
 
 # --- what it does ---
+
+
+def event(number: int, second: int, **fields: Any) -> dict[str, Any]:
+    """An event at a second of a day."""
+    time = f"2026-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+    return {"timestamp": time, "event_type": "signal", "payload": {"value": number}, **fields}
+
+
+FILES = {
+    "ordered": [event(number, number) for number in range(300)],
+    "disordered": [event(number, number * 7919 % 3600) for number in range(300)],
+    "no-times": [event(number, 0, timestamp="soon" if number % 2 else number) for number in range(300)],
+    "strange-times": [event(number, 0, timestamp="1 January 2026") for number in range(300)],
+}
+PARTS_OF_FILES = [{"contains": "5}"}, {"eventTypes": ["signal"]}, {"tail": 7}, {"tail": 250, "contains": "1"}]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\n\n"])
+async def test_a_line_is_located(server: Server, tmp_path: Path, node_modules: Path, end: bytes) -> None:
+    """However a line was read, its offset can be had: also in a file with times out of order, or with empty lines."""
+    files = {name: b"".join(compact(each) + end for each in events) for name, events in FILES.items()}
+    for name, text in files.items():
+        (tmp_path / f"{name}.jsonl").write_bytes(text)
+    program = f"""
+        import {{ Client, byteOf }} from {json.dumps((STATIC / "client.js").as_uri())};
+        const client = new Client({json.dumps(server.url)});
+        for (const name of {json.dumps([*files])}) for (const part of {json.dumps(PARTS_OF_FILES)}) {{
+          const {{ lines }} = await client.read(name, part);
+          for (const line of [lines[0], lines[1], lines[lines.length >> 1], lines.at(-2), lines.at(-1)]) {{
+            const offset = await client.locate(line).catch((error) => error.message);
+            console.log(JSON.stringify([name, line.text, offset]));
+          }}
+        }}
+    """
+    async with Program("node", "--input-type=module", "--eval", program) as located:
+        assert await located.ended() == 0, located
+    assert len(located.lines) == len(files) * len(PARTS_OF_FILES) * 5
+    for name, line, offset in map(json.loads, located.lines):
+        before, after = files[name][: int(offset[9:])], files[name][int(offset[9:]) :]
+        assert after.lstrip(b"\n").startswith(line.encode() + b"\n")
+        assert before == b"" or before.endswith(b"\n")
 
 
 @pytest.mark.slow

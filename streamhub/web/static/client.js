@@ -117,11 +117,16 @@ export class Client {
    */
   async locate(line, { signal } = {}) {
     if (line.exact) return line.offset;
-    const told = toldOffset(line);
-    if (told !== null && (await this.#stands(line, told, signal))) return told;
+    const guess = toldOffset(line) ?? this.#placeOf(line);
+    if (guess !== null && (await this.#stands(line, guess, signal))) return guess;
     const token = (await this.#searchByTime(line, signal)) ?? (await this.#searchByCount(line, signal));
     if (token === null) throw new StreamhubError("this line cannot be found in the stream any more", { status: 410 });
     return token;
+  }
+
+  /** Where a line stands if no empty lines are beside it; null: it came through a filter, and nobody knows. */
+  #placeOf({ generation, start, origin: { from, query } }) {
+    return from === null && query !== null && !isFiltered(query) ? tokenAt(generation, start) : null;
   }
 
   /** Whether a line stands at that offset. */
@@ -135,34 +140,53 @@ export class Client {
     }
   }
 
-  /** Among all lines from its time on: there `limit` says where a line ends. */
+  /** Among all lines from its time on. */
   async #searchByTime(line, signal) {
     const { timestamp } = line.event;
-    let where = typeof timestamp === "string" ? { since: timestamp } : { offset: line.origin.from ?? ZERO };
-    for (let pages = 0; pages < 16; pages++) {
-      const page = await this.read(line.stream, { ...where, limit: 1000, signal });
+    if (Number.isNaN(Date.parse(timestamp))) return null;
+    try {
+      return await this.#searchFrom({ since: timestamp }, { line, limit: 1000, signal });
+    } catch (error) {
+      if (error.status === 400) return null; // no time that the server can read
+      throw error;
+    }
+  }
+
+  /** After those that the same filter lets through before it: for files whose times are out of order. */
+  async #searchByCount(line, signal) {
+    const { from, query, index } = line.origin;
+    const start = from === null ? { since: query?.since, tail: query?.tail } : { offset: from };
+    const before = index > 0 && (await this.read(line.stream, { ...query, ...start, limit: index, signal }));
+    return this.#searchFrom(before ? { offset: before.next } : start, { line, signal });
+  }
+
+  /** Among all lines from a place on, as far as one filtered answer goes. */
+  async #searchFrom(start, { line, limit = undefined, signal }) {
+    let where = start;
+    for (let pages = 0; pages < 17; pages++) {
+      const page = await this.read(line.stream, { ...where, limit, signal });
       const index = page.lines.findIndex((other) => other.text === line.text);
-      if (index >= 0 && page.lines[index].exact) return page.lines[index].offset;
-      if (index >= 0) return this.#endingAt(line, { ...where, limit: index + 1 }, signal);
+      if (index >= 0) return this.#startOf(page.lines[index], where, signal);
       if (page.upToDate) return null;
       where = { offset: page.next };
     }
     return null;
   }
 
-  /** As the so-many-th that the same filter lets through: for files whose times are out of order. */
-  async #searchByCount(line, signal) {
-    const { from, query, index } = line.origin;
-    return from === null ? null : this.#endingAt(line, { ...query, offset: from, limit: index + 1 }, signal);
+  /** The offset of a line that was read, unfiltered, from a place on; null: it cannot be told. */
+  async #startOf(line, where, signal) {
+    if (line.exact) return line.offset;
+    const { index, from } = line.origin;
+    // After so many lines the answer ends before this one; where it is the last of several, it may run on behind it.
+    const before = index > 0 ? (await this.read(line.stream, { ...where, limit: index, signal })).next : from;
+    const token = before ?? (await this.#startOfFirst(line, where, signal));
+    return token !== null && (await this.#stands(line, token, signal)) ? token : null;
   }
 
-  /** The line's offset, if it is the last of what is read so and the answer ends right after it. */
-  async #endingAt(line, query, signal) {
-    const page = await this.read(line.stream, { ...query, signal });
+  async #startOfFirst(line, where, signal) {
+    const page = await this.read(line.stream, { ...where, limit: 1, signal });
     const byte = byteOf(page.next) - sizeInFile(line.text, false);
-    if (byte < 0 || page.lines.at(-1)?.text !== line.text) return null;
-    const token = tokenAt(generationOf(page.next), byte);
-    return (await this.#stands(line, token, signal)) ? token : null;
+    return byte < 0 ? null : tokenAt(generationOf(page.next), byte);
   }
 
   /**

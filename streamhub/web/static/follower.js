@@ -32,6 +32,7 @@ const BACKOFF = { first: 250, most: 15_000 };
  */
 export class Follower extends EventTarget {
   #client;
+  #filter;
   #part;
   #query;
   #match;
@@ -66,7 +67,8 @@ export class Follower extends EventTarget {
   constructor(client, { streams = [], match = [], tail, eventTypes, contains } = {}) {
     super();
     this.#client = client;
-    this.#part = { eventTypes, contains, tail };
+    this.#filter = { eventTypes, contains };
+    this.#part = { ...this.#filter, tail };
     this.#query = queryOf({ ...this.#part, wait: true });
     this.#filtered = isFiltered({ eventTypes, contains });
     this.#match = match;
@@ -245,7 +247,8 @@ export class Follower extends EventTarget {
         const from = this.#places.get(frame.stream) ?? ZERO;
         const texts = this.#replays.news(frame, from);
         if (texts === null) break;
-        const lines = placeLines(frame.stream, texts, from, frame.next, { filtered: this.#filtered });
+        const how = { filtered: this.#filtered, query: this.#filter };
+        const lines = placeLines(frame.stream, texts, from, frame.next, how);
         this.#places.set(frame.stream, frame.next);
         this.#say("events", { stream: frame.stream, lines, from, next: frame.next, upToDate: frame.upToDate });
         break;
