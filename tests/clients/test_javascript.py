@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -138,6 +139,30 @@ def test_a_glob_means_what_it_means_to_the_server(node_modules: Path) -> None:
 
 
 # --- what it does ---
+
+
+def evaluated(url: str, *expressions: str) -> Any:
+    """What becomes of expressions with a client of that server: values, or the names and words of errors."""
+    program = f"""
+        import {{ Client }} from {json.dumps((STATIC / "client.js").as_uri())};
+        const url = {json.dumps(url)};
+        const client = new Client(url);
+        const values = [];
+        for (const action of [{", ".join(f"async () => {each}" for each in expressions)}])
+          values.push(await action().catch(({{ name, message }}) => `${{name}}: ${{message}}`));
+        console.log(JSON.stringify(values));
+    """
+    command = ["node", "--input-type=module", "--eval", program]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+async def test_from_now_on_nothing_is_there(server: Server, tmp_path: Path, node_modules: Path) -> None:
+    """Who reads from the tail on has no line, and learns where the tail is."""
+    with Stream(tmp_path) as stream:
+        size = len(stream.line(0)) + 1
+    (page,) = await asyncio.to_thread(evaluated, server.url, 'client.read("s", { offset: "now" })')
+    assert (page["lines"], page["upToDate"], int(page["next"][9:])) == ([], True, size)
 
 
 def event(number: int, second: int, **fields: Any) -> dict[str, Any]:

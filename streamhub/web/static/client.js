@@ -93,7 +93,7 @@ export class Client {
     const text = new TextDecoder().decode(bytes);
     const next = response.headers.get("Stream-Next-Offset") ?? ZERO;
     const { offset, limit: _limit, ...query } = options;
-    const elsewhere = options.tail !== undefined || options.since !== undefined;
+    const elsewhere = options.tail !== undefined || options.since !== undefined || offset === "now";
     const from = elsewhere ? null : offset == null || offset === "-1" ? ZERO : offset;
     const texts = text === "" ? [] : text.slice(0, -1).split("\n");
     const lines = placeLines(id, texts, from, next, {
