@@ -165,6 +165,24 @@ async def test_from_now_on_nothing_is_there(server: Server, tmp_path: Path, node
     assert (page["lines"], page["upToDate"], int(page["next"][9:])) == ([], True, size)
 
 
+def test_whoever_breaks_off_is_told_so(node_modules: Path) -> None:
+    """A time-out is the caller's own doing, as any other abort: the server is not said to be away."""
+    late = 'AbortSignal.abort(new DOMException("it took too long", "TimeoutError"))'
+    asked = (f'client.read("s", {{ signal: {late} }})', 'client.read("s", { signal: AbortSignal.abort() })')
+    timed_out, aborted = evaluated("http://127.0.0.1:9", *asked)
+    assert timed_out == "TimeoutError: it took too long"
+    assert aborted.startswith("AbortError: ")
+
+
+def test_a_token_that_no_header_can_carry(node_modules: Path) -> None:
+    """It is refused at once, in words, rather than taken for a server that is away."""
+    (refused, lines) = evaluated(
+        "http://127.0.0.1:9", "new Client(url, { token: '1 €' })", "new Client(url, { token: 'a\\nb' })"
+    )
+    assert refused == lines
+    assert refused.startswith("StreamhubError: the token has characters that no request can carry")
+
+
 def event(number: int, second: int, **fields: Any) -> dict[str, Any]:
     """An event at a second of a day."""
     time = f"2026-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"

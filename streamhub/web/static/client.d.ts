@@ -122,7 +122,7 @@ export type SocketClass = new (url: string, protocols?: string[]) => unknown;
 export class Client {
   /**
    * @param base the server's URL; the page's own by default
-   * @param options `token`: a bearer token; `fetch` and `WebSocket`: what to use instead of the global ones
+   * @param options `token`: a bearer token (one that no header can carry is an error at once); `fetch` and `WebSocket`: what to use instead of the global ones
    *   (`WebSocket` null: none, so that following is done by long-polls)
    */
   constructor(

@@ -34,6 +34,9 @@ export class Client {
     base = globalThis.location?.origin,
     { token = null, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket } = {},
   ) {
+    // A header's characters are those of Latin-1, without its controls.
+    if (token !== null && /[^\t\x20-\x7e\x80-\xff]/.test(token))
+      throw new StreamhubError("the token has characters that no request can carry: give it as the server knows it");
     this.#base = String(base).replace(/\/+$/, "");
     this.#fetch = fetch.bind(globalThis);
     this.#headers = token === null ? {} : { Authorization: `Bearer ${token}` };
@@ -52,7 +55,7 @@ export class Client {
     if (after) query.set("after", after);
     if (prefix) query.set("prefix", prefix);
     if (missionId) query.set("mission_id", missionId);
-    return bodyOf(await this.#request("/v1/streams", query, { signal }), "json");
+    return bodyOf(await this.#request("/v1/streams", query, { signal }), "json", signal);
   }
 
   /**
@@ -89,7 +92,7 @@ export class Client {
       headers: { Accept: "application/x-ndjson" },
       signal,
     });
-    const bytes = await bodyOf(response, "arrayBuffer");
+    const bytes = await bodyOf(response, "arrayBuffer", signal);
     const text = new TextDecoder().decode(bytes);
     const next = response.headers.get("Stream-Next-Offset") ?? ZERO;
     const { offset, limit: _limit, ...query } = options;
@@ -199,7 +202,7 @@ export class Client {
     const query = queryOf({ since, until });
     if (buckets !== undefined) query.set("buckets", String(buckets));
     const response = await this.#request(`${pathOf(id)}/summary`, query, { signal });
-    return bodyOf(response, "json");
+    return bodyOf(response, "json", signal);
   }
 
   /**
@@ -218,7 +221,7 @@ export class Client {
         headers: { Accept: "application/x-ndjson" },
         signal,
       });
-      const blob = await bodyOf(response, "blob");
+      const blob = await bodyOf(response, "blob", signal);
       const after = response.headers.get("Stream-Next-Offset") ?? next;
       if (byteOf(after) <= byteOf(next))
         throw new StreamhubError("the stream was cut while it was read", { status: 410 });
@@ -269,7 +272,7 @@ export class Client {
         headers: { ...this.#headers, ...headers },
       });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
+      options.signal?.throwIfAborted();
       throw new StreamhubError("the server cannot be reached", { cause: error });
     }
     if (!response.ok) throw await refusal(response);
@@ -278,11 +281,11 @@ export class Client {
 }
 
 /** A response's body; a server that goes away in the middle of it is one that cannot be reached. */
-async function bodyOf(response, form) {
+async function bodyOf(response, form, signal) {
   try {
     return await response[form]();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    signal?.throwIfAborted();
     throw new StreamhubError("the server's answer broke off", { cause: error });
   }
 }
