@@ -6,6 +6,7 @@ export class Attempts {
   #refused;
   #recovered;
   #failing = false;
+  #barred = false;
   #waiting = null;
   #timer = 0;
   #turn = 0;
@@ -25,11 +26,17 @@ export class Attempts {
     return this.#waiting !== null;
   }
 
+  /** Whether what failed last would fail again: only who looks at it asks for it once more. */
+  get barred() {
+    return this.#barred;
+  }
+
   /** Do something that reads; gives null when it cannot be done (now). */
   async run(action) {
     const turn = this.#turn;
     try {
       const result = await action();
+      this.#barred = false;
       if (this.#failing) {
         this.#failing = false;
         this.#recovered();
@@ -45,15 +52,17 @@ export class Attempts {
   failed(error, action) {
     if (error.name === "AbortError" || this.#stopped) return;
     this.#failing = true;
+    this.#barred = error.status !== 0 && !(error.status >= 429);
     this.#refused(error);
-    if (error.status !== 0 && !(error.status >= 429)) return;
+    if (this.#barred) return;
     clearTimeout(this.#timer);
     this.#waiting = action;
     this.#timer = setTimeout(() => this.again(), PAUSE);
   }
 
-  /** Try at once what failed last. */
+  /** Try at once what failed last: something has changed. */
   again() {
+    this.#barred = false;
     clearTimeout(this.#timer);
     const action = this.#waiting;
     this.#waiting = null;
@@ -63,6 +72,7 @@ export class Attempts {
   /** What was asked for is not wanted any more, even if it fails later. */
   forget() {
     this.#turn += 1;
+    this.#barred = false;
     this.#waiting = null;
     clearTimeout(this.#timer);
   }

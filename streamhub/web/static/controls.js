@@ -13,6 +13,7 @@ export class Controls extends EventTarget {
   #moved;
   #highlight = "";
   #inContext = true;
+  #turn = 0;
 
   constructor({ session, client, pane, toolbar, detail, moved = () => {} }) {
     super();
@@ -125,9 +126,20 @@ export class Controls extends EventTarget {
   /** Other rows, but near to where the view is. */
   async #filter(filter) {
     const near = this.#pane.selected ?? this.#pane.rows.top;
+    const turn = (this.#turn += 1);
     const row = await this.#session.setFilter(filter, near?.start ?? null);
+    if (turn === this.#turn) this.#showFilter(filter);
     // A search shows what it finds from the first on, while it goes on: by its end one may have scrolled.
     if (!filter.text && !this.#session.following) this.#pane.arrive(row);
+  }
+
+  /** What could not be filtered looks so. */
+  #showFilter({ types, text }) {
+    const { filter } = this.#session;
+    if (types !== undefined && types.join() !== filter.types.join()) this.#toolbar.types = filter.types;
+    if (text === undefined || text === filter.text) return;
+    this.#toolbar.text = filter.text;
+    this.#setHighlight(filter.text);
   }
 
   #setHighlight(text) {

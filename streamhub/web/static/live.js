@@ -11,6 +11,8 @@ import { byteOf } from "./client.js";
 const OUTAGE = 500;
 /** What a socket that is open again has disproved. */
 const PASSING = ["missing", "refused", "signed-out"];
+/** When nothing more can be read. */
+const UNREADABLE = ["replaced", "deleted", "refused", "signed-out"];
 
 export class Live extends EventTarget {
   #follower;
@@ -49,6 +51,11 @@ export class Live extends EventTarget {
     if (this.fate) return this.fate;
     if (name !== "open") return "connecting";
     return this.caughtUp < 1 ? "catching-up" : "live";
+  }
+
+  /** Whether what was read is all there is to be had (for now). */
+  get unreadable() {
+    return UNREADABLE.includes(this.fate);
   }
 
   /** How the connection that all streams share stands: since when, and when it is tried again. */

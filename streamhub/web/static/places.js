@@ -32,6 +32,11 @@ export class Places {
     return tokenAt(this.generation ?? "00000000", byte);
   }
 
+  /** Whether an offset is of the file that the known ones are of; as far as is known. */
+  includes(token) {
+    return this.generation === null || generationOf(token) === this.generation;
+  }
+
   /** Note a start of a line, and its time when that is known. */
   learn(token, time = null) {
     const byte = byteOf(token);

@@ -81,10 +81,12 @@ export class Row {
 
 /** Something that happened to the view, not to the mission. */
 export class Note {
-  constructor(text, { kind = "note", action = null, at = 0 } = {}) {
+  /** `last`: as a footer it stands after the last row that is held, even if others come after that. */
+  constructor(text, { kind = "note", action = null, at = 0, last = false } = {}) {
     this.text = text;
     this.kind = kind;
     this.action = action;
+    this.last = last;
     this.start = this.end = at;
     this.time = null;
     this.weight = text.length;

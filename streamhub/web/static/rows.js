@@ -164,7 +164,7 @@ export class EventRows extends HTMLElement {
 
   get #count() {
     const { rows, footer, atEnd } = this.#source;
-    return rows.length + (footer && atEnd ? 1 : 0);
+    return rows.length + (footer && (atEnd || footer.last) ? 1 : 0);
   }
 
   #rowAt(index) {

@@ -8,7 +8,7 @@ import { Attempts } from "./attempts.js";
 import { byteOf } from "./client.js";
 import { span } from "./clock.js";
 import { Counts } from "./counts.js";
-import { footerOf } from "./fate.js";
+import { REST, footerOf } from "./fate.js";
 import { follow } from "./link.js";
 import { Live } from "./live.js";
 import { Places } from "./places.js";
@@ -26,6 +26,7 @@ export class Session extends EventTarget {
   #begun = false;
   #places;
   #counts = null;
+  #former = null; // the window before this one, until this one is read
   #reading = new Attempts({ refused: (error) => this.#refused(error), recovered: () => this.#recovered() });
 
   constructor(client, id, follower) {
@@ -104,7 +105,7 @@ export class Session extends EventTarget {
     this.fresh = 0;
     this.following = true;
     this.#begin();
-    this.window = null;
+    this.window = this.search = null;
     this.#live.fate = this.#live.trouble = null;
     return this.start(this.filter);
   }
@@ -129,7 +130,8 @@ export class Session extends EventTarget {
   // --- moving ------------------------------------------------------------------------------------------------------
 
   /** To the first row. */
-  goFirst() {
+  async goFirst() {
+    if (this.#live.unreadable) return this.#heldFrom(() => true);
     return this.#goTo(this.window.floor);
   }
 
@@ -137,7 +139,7 @@ export class Session extends EventTarget {
   async goLast() {
     this.resume();
     const { window } = this;
-    if (window.atEnd && window.rows.length > 0) return window.rows.at(-1);
+    if ((window.atEnd && window.rows.length > 0) || this.#live.unreadable) return window.rows.at(-1) ?? null;
     return this.#reading.run(() => window.openEnd());
   }
 
@@ -148,6 +150,7 @@ export class Session extends EventTarget {
 
   /** To a time. */
   async goToTime(ms) {
+    if (this.#live.unreadable) return this.#heldFrom((row) => row.time >= ms);
     this.freeze();
     return this.#reading.run(async () => {
       const byte = await this.#places.atTime(ms);
@@ -158,7 +161,9 @@ export class Session extends EventTarget {
 
   /** To a row that a filter let through, among all events around it. */
   async showInContext(row) {
-    const offset = await row.locate(this.#client);
+    if (this.#live.unreadable && this.window.filtered) return this.#refuse();
+    const offset = await this.#reading.run(() => row.locate(this.#client));
+    if (offset === null) return null;
     this.filter = { types: [], text: "" };
     this.search = null;
     if (this.window.filtered) this.#open();
@@ -167,8 +172,9 @@ export class Session extends EventTarget {
 
   /** More rows at one end of the window. */
   async more(direction) {
-    // What failed is tried again by itself; what was broken off goes on when it is asked for.
-    if (this.window.opening || this.#reading.pending || (direction > 0 && this.search?.cancelled)) return;
+    // What failed is tried again by itself, if that is any use; what was broken off goes on when it is asked for.
+    if (this.#reading.pending || this.#reading.barred || this.#live.unreadable) return;
+    if (this.window.opening || (direction > 0 && this.search?.cancelled)) return;
     await this.#reading.run(() => (direction > 0 ? this.window.forward() : this.window.backward()));
     if (this.search?.paused && this.window.atEnd) this.search.finish();
   }
@@ -198,15 +204,24 @@ export class Session extends EventTarget {
     return this.summary?.buckets.findLast(({ offset }) => byteOf(offset) <= byte)?.time ?? null;
   }
 
-  #goTo(byte, { exact = false } = {}) {
+  async #goTo(byte, { exact = false } = {}) {
+    if (this.#live.unreadable) return this.#heldFrom((row) => row.start >= byte);
     this.freeze();
     return this.#reading.run(() => this.window.openAt(byte, { exact }));
+  }
+
+  /** The first row held for which something holds, or else the last. */
+  #heldFrom(holds) {
+    this.freeze();
+    const rows = this.window.rows.filter((row) => !row.isNote);
+    return rows.find(holds) ?? rows.at(-1) ?? null;
   }
 
   // --- filters, ranges and search ----------------------------------------------------------------------------------
 
   /** Show only some rows, near to where the view is (`at`, a byte). */
   async setFilter({ types = this.filter.types, text = this.filter.text }, at = null) {
+    if (this.#live.unreadable) return this.#refuse();
     const searched = text !== "" && text !== this.filter.text;
     this.filter = { types, text };
     this.search = null;
@@ -217,6 +232,7 @@ export class Session extends EventTarget {
 
   /** Show only a range of time (milliseconds), or all of it again (null). */
   async setRange(range) {
+    if (this.#live.unreadable) return this.#refuse();
     const bytes = range && (await this.#reading.run(() => this.#places.between(range)));
     if (range && !bytes) return null; // the server is away, and says so
     this.range = range && { ...range, ...bytes, floor: Math.min(bytes.floor, this.window.tail) };
@@ -234,6 +250,7 @@ export class Session extends EventTarget {
 
   /** The next row after another one that holds a text, whatever the filter is; null when there is none. */
   async findNext(text, row) {
+    if (this.#live.unreadable) return this.#refuse();
     const search = new Search(this.#client, this.id, () => this.#say("state"));
     this.search = search;
     const line = await this.#reading.run(async () => {
@@ -246,7 +263,8 @@ export class Session extends EventTarget {
   }
 
   /** Go on with a search that has enough for now. */
-  continueSearch() {
+  async continueSearch() {
+    if (this.#live.unreadable) return this.#refuse();
     return this.#runSearch({ anew: false });
   }
 
@@ -307,7 +325,9 @@ export class Session extends EventTarget {
   }
 
   #ended() {
-    if (this.#live.fate === "ended") this.window.closed = true;
+    const { window } = this;
+    if (this.#live.fate === "ended") window.closed = true;
+    if (!(window.atStart && window.atEnd)) this.#sayRest();
     this.#setFooter();
     this.#say("state");
     this.#counts.soon();
@@ -346,9 +366,11 @@ export class Session extends EventTarget {
   #open() {
     this.window?.stop();
     this.#reading.forget();
+    if (this.window?.answered) this.#former = this.window;
     const window = (this.window = this.#makeWindow());
     window.addEventListener("progress", ({ detail }) => {
       if (this.window !== window) return;
+      this.#former = null;
       this.search?.reached(detail.byte);
       this.#say("state");
     });
@@ -356,8 +378,33 @@ export class Session extends EventTarget {
     this.#say("window");
   }
 
-  /** What no further attempt will mend. */
+  /** To the window that was there before: this one cannot be read. */
+  #lookBack() {
+    const former = this.#former;
+    if (former === null || this.window.answered) return;
+    former.tail = this.window.tail;
+    former.closed = this.window.closed;
+    this.window = former;
+    this.filter = { types: former.types, text: former.text };
+    this.range = former.range;
+    this.search = this.#former = null;
+    this.#say("window");
+  }
+
+  /** What was asked for cannot be had: say why. */
+  #refuse() {
+    this.#sayRest();
+    this.#say("state");
+    return null;
+  }
+
+  #sayRest() {
+    if (["replaced", "deleted"].includes(this.#live.fate)) this.#live.trouble = REST;
+  }
+
+  /** Something cannot be read: say why, and stand by what was there if it would be so the next time. */
   #refused(error) {
+    if (this.#reading.barred) this.#lookBack();
     if (error.status === 404) this.#missing();
     else if (error.status === 410) this.#live.end("replaced");
     else if ([401, 403].includes(error.status)) this.#live.refused(error);
@@ -368,7 +415,7 @@ export class Session extends EventTarget {
   }
 
   #recovered() {
-    if (["refused", "signed-out"].includes(this.#live.fate)) return;
+    if (this.#live.unreadable) return;
     this.#live.trouble = null;
     this.#say("state");
   }

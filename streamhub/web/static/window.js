@@ -26,6 +26,7 @@ export class StreamWindow extends EventTarget {
   #forwarding = null;
   #backwarding = null;
   #opening = 0;
+  #former = null; // what was held, until something is read elsewhere
 
   /**
    * @param filter `{types, text}`: which lines become rows
@@ -38,6 +39,9 @@ export class StreamWindow extends EventTarget {
     this.id = id;
     this.types = filter.types ?? [];
     this.text = filter.text ?? "";
+    this.range = range;
+    /** Whether anything of it was read yet. */
+    this.answered = false;
     this.floor = range?.floor ?? 0;
     this.ceiling = range?.ceiling ?? Infinity;
     this.until = range ? new Date(Math.ceil(range.until)).toISOString() : undefined;
@@ -98,6 +102,9 @@ export class StreamWindow extends EventTarget {
     this.#opening += 1;
     try {
       return await opened;
+    } catch (error) {
+      if (error.name !== "AbortError") this.#goBack(); // or another opening has begun
+      throw error;
     } finally {
       this.#opening -= 1;
       this.#changed();
@@ -108,7 +115,7 @@ export class StreamWindow extends EventTarget {
     const signal = this.#restart();
     const target = Math.min(Math.max(byte, this.floor), this.ceiling);
     const place = exact ? target : Math.max(this.floor, await this.#places.near(target, { signal }));
-    this.#held.begin(place);
+    this.#beginAt(place);
     while (!this.atEnd && (this.end <= target || this.#countFrom(target) < 150)) {
       if (!(await this.#readForward(signal))) break;
       if (this.filtered && this.end > target && this.rows.length > 0) break;
@@ -122,11 +129,12 @@ export class StreamWindow extends EventTarget {
     const signal = this.#restart();
     if (this.ceiling === Infinity && !seen) {
       const { tail, closed } = await this.#client.head(this.id, { signal });
+      if (!this.#places.includes(tail)) throw new StreamhubError("the file was replaced", { status: 410 });
       this.see(tail, closed);
     }
     const end = Math.min(this.ceiling, this.tail);
     const short = end <= STEP.first && this.floor === 0;
-    this.#held.begin(short ? 0 : end);
+    this.#beginAt(short ? 0 : end);
     if (short || this.filtered || this.ceiling !== Infinity) {
       if (short) await this.forward(Infinity);
       else await this.backward(150);
@@ -134,7 +142,7 @@ export class StreamWindow extends EventTarget {
       // Two questions, but no guess: where the last lines begin is then an offset that the server gave.
       const probe = await this.#client.read(this.id, { tail: PAGE / 2 + 1, limit: 1, signal });
       this.#places.learn(probe.next);
-      this.#held.begin(byteOf(probe.next));
+      this.#beginAt(byteOf(probe.next));
       await this.forward(Infinity);
     }
     return this.rows.at(-1) ?? null;
@@ -179,7 +187,7 @@ export class StreamWindow extends EventTarget {
     if (begin < this.end && lines.some((line) => !line.exact)) return null;
     this.#held.push({ start: this.end, end: stop, rows: fresh.map((line) => new Row(line)) });
     if (following) this.#held.trimFront();
-    this.#changed();
+    this.#arrived();
     return fresh;
   }
 
@@ -212,7 +220,7 @@ export class StreamWindow extends EventTarget {
     const rows = page.lines.filter((line) => line.start < this.ceiling).map((line) => new Row(line));
     this.#held.push({ start: begin, end: stop, rows });
     this.#held.trimFront();
-    this.#changed();
+    this.#arrived();
     this.#progress(stop, 1);
     return rows.length;
   }
@@ -228,7 +236,7 @@ export class StreamWindow extends EventTarget {
       if (this.start !== stop) return;
       this.#held.unshift(chunk);
       this.#held.trimBack();
-      this.#changed();
+      this.#arrived();
       this.#progress(this.start, -1);
       got += chunk.rows.length;
       if (chunk.rows.length < want) step = Math.min(STEP.most, step * 4);
@@ -300,6 +308,24 @@ export class StreamWindow extends EventTarget {
     this.stop();
     this.#forwarding = this.#backwarding = null;
     return this.#job.signal;
+  }
+
+  /** Hold nothing, from a byte on; what was held comes back if nothing can be read there. */
+  #beginAt(byte) {
+    if (this.rows.length > 0) this.#former = this.#held;
+    this.#held = new Chunks();
+    this.#held.begin(byte);
+  }
+
+  #goBack() {
+    this.#held = this.#former ?? this.#held;
+    this.#former = null;
+  }
+
+  #arrived() {
+    this.answered = true;
+    this.#former = null;
+    this.#changed();
   }
 
   #changed() {
