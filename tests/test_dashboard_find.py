@@ -157,3 +157,62 @@ async def test_timeline_marks_status_changes_and_signals(dashboard: Dashboard, t
     colours = [colour for _, colour in marks]
     assert colours[0] == colours[3]
     assert len(set(colours)) == 3
+
+
+async def test_search_counts_what_it_found(dashboard: Dashboard, tmp_path: Path) -> None:
+    """However many are found, moved through or let go: the number is that of all finds so far, "in all" at the end."""
+    with Stream(tmp_path) as stream:
+        stream.write(b"".join(line(number) for number in range(5000)))
+        await dashboard.open("s")
+        await expect(dashboard.row("event-4999")).to_be_in_viewport()
+        await dashboard.page.get_by_label("Find in the whole stream").fill("event")
+        progress = dashboard.page.locator(".found")
+        further = dashboard.page.get_by_role("button", name="Go on")
+        await expect(further).to_be_visible()
+        await expect(progress).to_have_text("2,000 matches · 40 % searched")
+        await dashboard.page.locator("event-rows .view").focus()
+        await dashboard.press("G")
+        await expect(dashboard.row("event-4999")).to_be_in_viewport()
+        await expect(progress).to_have_text("2,000 matches · 40 % searched")
+        await dashboard.press("g")
+        await expect(dashboard.row("event-0")).to_be_in_viewport()
+        await expect(progress).to_have_text("2,000 matches · 40 % searched")
+        for found in ("3,000 matches · 60 % searched", "4,000 matches · 80 % searched", "5,000 matches in all"):
+            await further.click()
+            await expect(progress).to_have_text(found)
+        await expect(further).to_be_hidden()
+        await dashboard.press("g")
+        await expect(dashboard.row("event-0")).to_be_in_viewport()
+        stream.write(line(5000))
+        await expect(progress).to_have_text("5,001 matches in all")
+
+
+async def test_search_goes_on_where_it_stopped(dashboard: Dashboard, tmp_path: Path) -> None:
+    """From whatever place one has moved to meanwhile, "Go on" searches what was not searched yet, and shows it."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(5000)))
+    await dashboard.open("s")
+    await dashboard.page.get_by_label("Find in the whole stream").fill("event")
+    progress = dashboard.page.locator(".found")
+    await expect(progress).to_have_text("2,000 matches · 40 % searched")
+    await dashboard.page.locator("event-rows .view").focus()
+    await dashboard.press("G")
+    await expect(dashboard.row("event-4999")).to_be_in_viewport()
+    await dashboard.page.get_by_role("button", name="Go on").click()
+    await expect(progress).to_have_text("3,000 matches · 60 % searched")
+    await expect(dashboard.row("event-2000")).to_be_in_viewport()
+
+
+async def test_scrolling_on_is_searching_on(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Who scrolls through what was found comes to the end of it with the right number."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(5000)))
+    await dashboard.open("s")
+    await dashboard.page.get_by_label("Find in the whole stream").fill("event")
+    progress = dashboard.page.locator(".found")
+    await expect(progress).to_have_text("2,000 matches · 40 % searched")
+    await dashboard.page.locator("event-rows").hover()
+    for _ in range(200):
+        if await progress.inner_text() == "5,000 matches in all":
+            break
+        await dashboard.page.mouse.wheel(0, 6000)
+        await dashboard.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await expect(progress).to_have_text("5,000 matches in all")

@@ -66,7 +66,7 @@ export class Controls extends EventTarget {
     on("last", () => this.#last());
     on("follow", () => this.#toggleFollow());
     on("cancel", () => session.cancelSearch());
-    on("continue", () => session.continueSearch());
+    on("continue", async () => this.#pane.arrive(await session.continueSearch()));
     on("whole", () => this.#setRange(null));
     session.addEventListener("state", () => this.#toolbar.show(session));
     session.addEventListener("window", () => this.#toolbar.show(session));

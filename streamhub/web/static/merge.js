@@ -40,6 +40,7 @@ export class MergedSession extends EventTarget {
       kind: searches[0].kind,
       active: searches.some((search) => search.active),
       paused: searches.some((search) => search.paused),
+      found: searches.reduce((sum, search) => sum + search.found, 0),
       byte: searches.reduce((sum, search) => sum + search.byte, 0),
     };
   }

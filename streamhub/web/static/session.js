@@ -172,11 +172,10 @@ export class Session extends EventTarget {
 
   /** More rows at one end of the window. */
   async more(direction) {
-    // What failed is tried again by itself, if that is any use; what was broken off goes on when it is asked for.
+    // What failed is tried again by itself, if that is any use; a search reads by itself, and broken off when it is asked to.
     if (this.#reading.pending || this.#reading.barred || this.#live.unreadable) return;
-    if (this.window.opening || (direction > 0 && this.search?.cancelled)) return;
+    if (this.window.opening || (direction > 0 && (this.search?.active || this.search?.cancelled))) return;
     await this.#reading.run(() => (direction > 0 ? this.window.forward() : this.window.backward()));
-    if (this.search?.paused && this.window.atEnd) this.search.finish();
   }
 
   /** Keep the view where it is; what comes is counted. */
@@ -265,7 +264,7 @@ export class Session extends EventTarget {
   /** Go on with a search that has enough for now. */
   async continueSearch() {
     if (this.#live.unreadable) return this.#refuse();
-    return this.#runSearch({ anew: false });
+    return this.search && this.#goOnWith(this.search, { anew: false });
   }
 
   /** Break a search off; what it found stays. */
@@ -275,12 +274,14 @@ export class Session extends EventTarget {
     this.#say("state");
   }
 
-  async #runSearch({ anew = true } = {}) {
+  #runSearch() {
+    this.search = new Search(this.#client, this.id, () => this.#say("state"));
+    return this.#goOnWith(this.search, { anew: true });
+  }
+
+  #goOnWith(search, { anew }) {
     this.following = false;
     this.fresh = 0;
-    const search = new Search(this.#client, this.id, () => this.#say("state"));
-    this.search = search;
-    this.#say("state");
     return this.#reading.run(() => search.run(this.window, { anew }));
   }
 
@@ -309,7 +310,9 @@ export class Session extends EventTarget {
 
   #arrived(batch) {
     const { window } = this;
+    const from = Math.max(window.end, byteOf(batch.from));
     const fresh = window.append(batch, { following: this.following });
+    if (fresh) this.search?.reached({ from, to: byteOf(batch.next), found: fresh.length });
     const last = batch.lines.at(-1);
     if (last) this.lastRow = new Row(last);
     if (fresh === null || (this.following && !window.atEnd)) this.#catchUp();
@@ -371,7 +374,7 @@ export class Session extends EventTarget {
     window.addEventListener("progress", ({ detail }) => {
       if (this.window !== window) return;
       this.#former = null;
-      this.search?.reached(detail.byte);
+      this.search?.reached(detail);
       this.#say("state");
     });
     if (this.#live?.fate) this.#setFooter();

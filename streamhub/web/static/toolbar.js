@@ -159,7 +159,7 @@ export class StreamToolbar extends HTMLElement {
     this.#progress.box.hidden = !search;
     if (!search) return;
     const done = !search.active && !search.paused;
-    const number = `${count(window.rows.length)} ${window.rows.length === 1 ? "match" : "matches"}`;
+    const number = `${count(search.found)} ${search.found === 1 ? "match" : "matches"}`;
     const found = search.kind === "next" ? "Looking for the next" : number;
     this.#progress.found.textContent = done
       ? `${found} in all`

@@ -61,7 +61,12 @@ export class StreamWindow extends EventTarget {
   }
 
   get atEnd() {
-    return this.end >= Math.min(this.tail, this.ceiling);
+    return this.end >= this.bound;
+  }
+
+  /** The byte that it can be read up to. */
+  get bound() {
+    return Math.min(this.tail, this.ceiling);
   }
 
   /** The rows, first to last. The array is the window's own: look, do not touch. */
@@ -132,7 +137,7 @@ export class StreamWindow extends EventTarget {
       if (!this.#places.includes(tail)) throw new StreamhubError("the file was replaced", { status: 410 });
       this.see(tail, closed);
     }
-    const end = Math.min(this.ceiling, this.tail);
+    const end = this.bound;
     const short = end <= STEP.first && this.floor === 0;
     this.#beginAt(short ? 0 : end);
     if (short || this.filtered || this.ceiling !== Infinity) {
@@ -221,7 +226,7 @@ export class StreamWindow extends EventTarget {
     this.#held.push({ start: begin, end: stop, rows });
     this.#held.trimFront();
     this.#arrived();
-    this.#progress(stop, 1);
+    this.#progress(begin, stop, rows.length);
     return rows.length;
   }
 
@@ -237,7 +242,7 @@ export class StreamWindow extends EventTarget {
       this.#held.unshift(chunk);
       this.#held.trimBack();
       this.#arrived();
-      this.#progress(this.start, -1);
+      this.#progress(chunk.start, stop, chunk.rows.length);
       got += chunk.rows.length;
       if (chunk.rows.length < want) step = Math.min(STEP.most, step * 4);
     }
@@ -332,8 +337,9 @@ export class StreamWindow extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #progress(byte, direction) {
-    this.dispatchEvent(new CustomEvent("progress", { detail: { byte, direction } }));
+  /** So many rows were read between two bytes. */
+  #progress(from, to, found) {
+    this.dispatchEvent(new CustomEvent("progress", { detail: { from, to, found } }));
   }
 }
 
