@@ -160,7 +160,7 @@ async def test_replaced_file_is_never_mixed_with_the_old(dashboard: Dashboard, t
     await expect(dashboard.notes).to_contain_text("The file was cut or replaced")
     assert await dashboard.held() == signals(1, 2)
     await expect(dashboard.connection).to_have_text("File replaced")
-    await dashboard.page.get_by_role("button", name="Read the new one").click()
+    await dashboard.notes.get_by_role("button", name="Read the new one").click()
     await expect(dashboard.rows).to_have_count(3)
     assert await dashboard.held() == signals(7, 8, 9)
     await expect(dashboard.connection).to_have_text("Live")

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
 
-from tests.pages import REFUSED, Dashboard, line, visiting
+from tests.pages import REFUSED, Dashboard, line, signals, visiting
 from tests.servers import served
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, Route
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 8000
 SECRET = "a-token-of-some-length"
-REST = "the rest cannot be read any more"
+REST = "the rest is gone"
 #: What makes the page read elsewhere, and the most questions that each may cost: one for the act, one to find out why.
 ACTS = ("scroll", "g", "search", "chip")
 MOST = 2
@@ -29,6 +30,12 @@ def write(path: Path) -> None:
     """A stream that is longer than what the page holds of it, of two types."""
     lines = (line(number, "mixed" if number % 2 else "signal", name=f"event-{number}") for number in range(COUNT))
     path.write_bytes(b"".join(lines))
+
+
+def replace(directory: Path, data: bytes) -> None:
+    """Put another file in the stream's place, at once."""
+    (directory / "other").write_bytes(data)
+    (directory / "other").rename(directory / "s.jsonl")
 
 
 async def asked_by(dashboard: Dashboard, act: str) -> list[str]:
@@ -93,8 +100,7 @@ async def test_replaced_stream_is_not_asked_for_on_and_on(dashboard: Dashboard, 
     await dashboard.open("s")
     await expect(dashboard.row("event-7999")).to_be_in_viewport()
     await expect(dashboard.page.locator(".facts")).to_contain_text("8,000 events")
-    (tmp_path / "other").write_bytes(line(9) + line(10))
-    (tmp_path / "other").rename(tmp_path / "s.jsonl")
+    replace(tmp_path, line(9) + line(10))
     await expect(dashboard.notes).to_contain_text("The file was cut or replaced")
     before = await dashboard.held()
     assert len(await asked_by(dashboard, act)) <= MOST
@@ -155,3 +161,71 @@ async def test_what_a_server_cannot_answer_is_asked_once(dashboard: Dashboard, t
     await dashboard.press("g")
     await expect(dashboard.row("event-0")).to_be_in_viewport()
     await expect(dashboard.connection).to_have_text("Live")
+
+
+NEW = b"".join(line(number, mission="new") for number in range(10, 15))
+
+
+async def test_head_stays_with_the_rows(dashboard: Dashboard, tmp_path: Path) -> None:
+    """The mission, its sums and its timeline are those of the file that the rows are of, until the new one is read."""
+    page = dashboard.page
+    (tmp_path / "s.jsonl").write_bytes(line(1, mission="old") + line(2, mission="old"))
+    await page.clock.install()
+    await dashboard.open("s")
+    await expect(dashboard.connection).to_have_text("Live")
+    await expect(page.locator(".facts")).to_contain_text("2 events")
+    await dashboard.press("f")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    replace(tmp_path, NEW)
+    await expect(dashboard.connection).to_have_text("File replaced")
+    await page.clock.fast_forward(30_000)
+    await frames(page)
+    assert not [url for url in asked if "/summary" in url]
+    await expect(page.locator("stream-head h1")).to_have_text("old")
+    await expect(page.locator("stream-head .badge")).to_contain_text("last heard")
+    await page.locator("connection-state").get_by_role("button", name="Read the new one").click()
+    await expect(dashboard.rows).to_have_count(5)
+    await expect(page.locator("stream-head h1")).to_have_text("new")
+    await expect(page.locator(".facts")).to_contain_text("5 events")
+    await expect(dashboard.connection).to_have_text("Live")
+
+
+async def test_sums_of_another_file_are_not_taken(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Those that were asked for of the one and answered of the other are left out."""
+    page, released = dashboard.page, asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    (tmp_path / "s.jsonl").write_bytes(line(1, mission="old") + line(2, mission="old"))
+    await page.route("**/summary?*", hold)
+    async with page.expect_request("**/summary?*"):
+        await dashboard.open("s")
+    await expect(dashboard.connection).to_have_text("Live")
+    replace(tmp_path, NEW)
+    await expect(dashboard.connection).to_have_text("File replaced")
+    async with page.expect_event("requestfinished", lambda request: "/summary" in request.url):
+        released.set()
+    await frames(page)
+    await expect(page.locator("stream-head h1")).to_have_text("s")
+    await expect(page.locator(".facts")).not_to_contain_text("events")
+
+
+async def test_stream_that_comes_again_can_be_read(dashboard: Dashboard, tmp_path: Path) -> None:
+    """A file that is deleted and made anew is offered, in the head as at the end of the list."""
+    dashboard.allowed += [REFUSED]
+    (tmp_path / "s.jsonl").write_bytes(line(1, mission="old") + line(2, mission="old"))
+    await dashboard.open("s")
+    await expect(dashboard.connection).to_have_text("Live")
+    (tmp_path / "s.jsonl").unlink()
+    await expect(dashboard.connection).to_have_text("File deleted")
+    await expect(dashboard.page.locator("connection-state button")).to_be_hidden()
+    replace(tmp_path, NEW)
+    await expect(dashboard.connection).to_have_text("File replaced")
+    assert await dashboard.held() == signals(1, 2)
+    await expect(dashboard.notes.get_by_role("button", name="Read the new one")).to_be_visible()
+    await dashboard.page.locator("connection-state").get_by_role("button", name="Read the new one").click()
+    await expect(dashboard.connection).to_have_text("Live")
+    assert await dashboard.held() == signals(*range(10, 15))

@@ -19,19 +19,24 @@ const NAMES = {
   "signed-out": "Signed out",
 };
 /** What the viewer can do about it. */
-const RETRIES = { reconnecting: "Try now", refused: "Try again", "signed-out": "Try again" };
+const ACTIONS = {
+  reconnecting: "Try now",
+  refused: "Try again",
+  "signed-out": "Try again",
+  replaced: "Read the new one",
+};
 
 export class ConnectionState extends HTMLElement {
   #session = null;
   #timer = 0;
   #name = "";
   #text;
-  #retry;
+  #action;
 
   connectedCallback() {
     this.#text = h("span", {});
-    this.#retry = h("button", { class: "link", hidden: true, onclick: () => this.#session?.retry() });
-    this.replaceChildren(h("i", { class: "dot", "aria-hidden": "true" }), this.#text, this.#retry);
+    this.#action = h("button", { class: "link", hidden: true, onclick: () => this.#act() });
+    this.replaceChildren(h("i", { class: "dot", "aria-hidden": "true" }), this.#text, this.#action);
     this.#timer = setInterval(() => this.#draw(), 1000);
   }
 
@@ -44,14 +49,19 @@ export class ConnectionState extends HTMLElement {
     this.#draw();
   }
 
+  #act() {
+    if (this.#name === "replaced") this.#session.reopen();
+    else this.#session.retry();
+  }
+
   #draw() {
     if (!this.#session) return;
     const name = this.#session.live.connection;
     const text = this.#words(name);
     if (text !== this.#text.textContent) this.#text.textContent = text;
     if (name === this.#name) return;
-    this.#retry.hidden = !(name in RETRIES);
-    this.#retry.textContent = RETRIES[name] ?? "";
+    this.#action.hidden = !(name in ACTIONS);
+    this.#action.textContent = ACTIONS[name] ?? "";
     if (this.#name && this.#name !== "connecting") announce(NAMES[name], { urgent: true });
     this.#name = name;
     this.dataset.state = name;

@@ -1,5 +1,6 @@
 /** What a stream's summary says, kept up while the stream grows. Event: `change`. */
 
+import { StreamhubError } from "./client.js";
 import { iso } from "./clock.js";
 import { parseTime } from "./event.js";
 
@@ -19,7 +20,7 @@ export class Counts extends EventTarget {
   #stopped = false;
 
   /**
-   * @param places the `Places` that learn the buckets' offsets
+   * @param places the `Places` that learn the buckets' offsets, and know which file is meant
    * @param tail how far the stream is known to go, as a function
    */
   constructor(client, id, { places, tail }) {
@@ -57,8 +58,10 @@ export class Counts extends EventTarget {
     let refused = false;
     this.#asking = true;
     try {
-      this.summary = this.#read(await this.#client.summary(this.#id, { buckets: BUCKETS }));
-      if (!this.#stopped) this.dispatchEvent(new Event("change"));
+      const summary = this.#read(await this.#client.summary(this.#id, { buckets: BUCKETS }));
+      if (this.#stopped) return;
+      this.summary = summary;
+      this.dispatchEvent(new Event("change"));
     } catch (error) {
       // a server without it, or none just now: counts and the timeline are left out until it answers
       refused = error.status >= 400 && error.status < 429;
@@ -70,6 +73,8 @@ export class Counts extends EventTarget {
   }
 
   #read(summary) {
+    if (!this.#places.includes(summary.tail))
+      throw new StreamhubError("these are the sums of another file", { status: 410 });
     for (const bucket of summary.buckets) {
       bucket.time = parseTime(bucket.from);
       this.#places.learn(bucket.offset); // its first line may be later than the bucket begins

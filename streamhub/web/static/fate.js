@@ -12,7 +12,7 @@ const NOTES = {
 };
 
 /** What is said when more is asked for of a stream that is replaced or deleted. */
-export const REST = "the rest cannot be read any more";
+export const REST = "the rest is gone";
 
 /** The last row for a fate (null: none); `reopen` reads a replaced file from its beginning, `retry` asks once more. */
 export function footerOf(fate, { trouble, reopen, retry }) {

@@ -66,7 +66,8 @@ export class StreamHead extends HTMLElement {
     const mission = summary?.mission_id ?? id;
     this.#title.textContent = visible(mission);
     this.#id.textContent = mission === id ? "" : id;
-    const known = this.#session.live.connection !== "reconnecting";
+    const { connection, unreadable } = this.#session.live;
+    const known = connection !== "reconnecting" && !unreadable;
     const [state, words] = standing({ closed: window.closed, time: times.last, row: this.#session.lastRow, known });
     this.#state.textContent = state === "live" ? "active" : words; // live is what the connection is
     this.#state.dataset.state = state;

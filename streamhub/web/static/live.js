@@ -37,8 +37,8 @@ export class Live extends EventTarget {
     mine("open", (detail) => this.#opened(detail));
     mine("events", (detail) => this.#arrived(detail));
     mine("end", () => this.end("ended"));
-    mine("reset", ({ earliest }) => this.end(earliest === null ? "deleted" : "replaced"));
-    mine("missing", () => this.end("missing"));
+    mine("reset", ({ earliest }) => (earliest === null ? this.deleted() : this.end("replaced")));
+    mine("missing", () => this.fate !== "deleted" && this.end("missing"));
     on("failed", ({ detail }) => this.refused(detail.error));
     on("state", () => this.#connectionChanged());
   }
@@ -86,6 +86,13 @@ export class Live extends EventTarget {
     this.#say("fate");
   }
 
+  /** The file is gone; should there be another one, it counts as replaced. */
+  deleted() {
+    if (this.fate === "deleted") return;
+    this.end("deleted");
+    this.follow();
+  }
+
   /** The server does not let this page read. */
   refused(error) {
     this.end(error.status === 401 ? "signed-out" : "refused", error.message);
@@ -98,6 +105,11 @@ export class Live extends EventTarget {
   }
 
   #opened({ offset, tail }) {
+    if (this.fate === "deleted") {
+      this.#follower.remove(this.#id);
+      this.end("replaced");
+    }
+    if (this.fate === "replaced") return;
     if (PASSING.includes(this.fate)) this.end(null, null);
     const pause = this.#outage === null ? 0 : Date.now() - this.#outage;
     if (this.#outage !== null) this.trouble = null;
@@ -108,6 +120,7 @@ export class Live extends EventTarget {
   }
 
   #arrived(batch) {
+    if (this.fate === "replaced") return;
     this.#tail = Math.max(this.#tail, byteOf(batch.next));
     this.caughtUp = batch.upToDate ? 1 : byteOf(batch.next) / this.#tail;
     this.#say("batch", batch);

@@ -333,7 +333,8 @@ export class Session extends EventTarget {
     if (!(window.atStart && window.atEnd)) this.#sayRest();
     this.#setFooter();
     this.#say("state");
-    this.#counts.soon();
+    if (["replaced", "deleted"].includes(this.#live.fate)) this.#counts.stop();
+    else this.#counts.soon();
   }
 
   #setFooter() {
@@ -424,8 +425,9 @@ export class Session extends EventTarget {
   }
 
   #missing() {
-    this.#live.end(this.window.tail > 0 ? "deleted" : "missing");
-    if (this.#live.fate === "missing" && !this.#live.followed) this.#live.follow();
+    if (this.window.tail > 0) return this.#live.deleted();
+    this.#live.end("missing");
+    if (!this.#live.followed) this.#live.follow();
   }
 
   #say(type) {
