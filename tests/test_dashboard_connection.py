@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.client.between import between, no_sockets
-from tests.pages import BROKEN, REFUSED, Dashboard, line, signals, visiting
+from tests.pages import BROKEN, REFUSED, Dashboard, line, signals, token, visiting
 from tests.servers import ServerProcess, Stream, served
 
 if TYPE_CHECKING:
@@ -196,12 +196,18 @@ async def test_link_into_a_replaced_file_says_so(dashboard: Dashboard, tmp_path:
     """A link to an event of another generation, or to no start of a line, shows the stream and says what is wrong."""
     (tmp_path / "s.jsonl").write_bytes(line(1) + line(2))
     dashboard.allowed += [REFUSED]
-    await dashboard.open("s", "?o=deadbeef_0000000000000005")
-    await expect(dashboard.rows).to_have_count(2)
-    await expect(dashboard.connection).to_contain_text("cut or replaced")
-    await dashboard.open("s", "?o=nonsense")
-    await expect(dashboard.rows).to_have_count(2)
-    await expect(dashboard.connection).to_contain_text("leads nowhere")
+    for offset, told in (
+        ("deadbeef_0000000000000005", "Live · the event of the link is gone: its file was cut or replaced"),
+        ("deadbeef_0000000000000000", "Live · the event of the link is gone: its file was cut or replaced"),
+        ("nonsense", "Live · the link leads to no event: no line begins there"),
+        (f"{token([line(1)], 0)[:9]}0000000000000005", "Live · the link leads to no event: no line begins there"),
+    ):
+        await dashboard.open("s", f"?o={offset}")
+        await expect(dashboard.rows).to_have_count(2)
+        await expect(dashboard.connection).to_contain_text(told)
+        await expect(dashboard.detail).to_be_hidden()
+        await expect(dashboard.page.locator(".row[aria-selected=true]")).to_have_count(0)
+        assert dashboard.page.url.endswith("#/s/s")
 
 
 SECRET = "a-token-of-some-length"

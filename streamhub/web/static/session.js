@@ -68,7 +68,7 @@ export class Session extends EventTarget {
 
   // --- beginning and ending ----------------------------------------------------------------------------------------
 
-  /** Begin to watch: at an offset, or at the end. Gives the row at the offset. */
+  /** Begin to watch: at an offset, or at the end. Gives the row at the offset; null when there is none. */
   async start({ offset = null, types = [], text = "" } = {}) {
     this.#asked = { offset, types, text };
     this.filter = { types, text };
@@ -122,9 +122,12 @@ export class Session extends EventTarget {
     const link = offset === null ? null : await follow(this.#client, this.id, offset);
     if (link?.trouble) this.#live.trouble = link.trouble;
     else if (link) return this.#goTo(link.byte, { exact: true });
-    if (text) return this.#runSearch();
-    this.resume();
-    return this.#reading.run(() => this.window.openEnd({ seen: true }));
+    if (text) await this.#runSearch();
+    else {
+      this.resume();
+      await this.#reading.run(() => this.window.openEnd({ seen: true }));
+    }
+    return null;
   }
 
   // --- moving ------------------------------------------------------------------------------------------------------

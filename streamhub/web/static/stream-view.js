@@ -87,7 +87,7 @@ export class StreamView extends HTMLElement {
 
   async #begin(place) {
     const row = await this.#session.start(place);
-    if (row && place.offset) this.#pane.arrive(row, { choose: true });
+    if (row) this.#pane.arrive(row, { choose: true });
   }
 
   #listen() {
