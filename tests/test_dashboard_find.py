@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,28 @@ async def test_chips_show_only_some_types(dashboard: Dashboard, tmp_path: Path) 
         await expect(dashboard.rows).to_have_count(21)
         await dashboard.page.get_by_role("button", name="extraction").click()
         await expect(dashboard.row("event-31")).to_have_count(1)
+
+
+async def test_types_beyond_those_with_a_name_are_no_filter(dashboard: Dashboard, tmp_path: Path) -> None:
+    """The chip that counts all further types is none to press, for no event is of a type called so."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number, f"kind-{number % 50}") for number in range(100)))
+    await dashboard.open("s")
+    rest = dashboard.page.locator(".chips .badge")
+    await expect(rest).to_have_text("other types 36")
+    await expect(rest).to_have_attribute("title", re.compile("Types beyond the first 32"))
+    await expect(dashboard.page.get_by_role("button", name="other")).to_have_count(0)
+    await rest.click()
+    await expect(dashboard.row("kind-49")).to_be_in_viewport()
+    assert len(await dashboard.held()) == 100
+    assert dashboard.page.url.endswith("#/s/s")
+
+
+async def test_type_called_other_is_a_type(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Where no type is without a name, "other" is what a mission calls its events, and filters."""
+    (tmp_path / "s.jsonl").write_bytes(line(1) + line(2, "other", name="x"))
+    await dashboard.open("s")
+    await dashboard.page.get_by_role("button", name="other").click()
+    await expect(dashboard.rows).to_have_count(1)
 
 
 async def test_search_goes_through_the_whole_stream(dashboard: Dashboard, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ import { settings } from "./settings.js";
 import { visible } from "./text.js";
 
 const TYPING_PAUSE = 350;
+/** So many types are counted by name; what the summary calls `other` is then all further ones. */
+const MOST_TYPES = 32;
+const REST = "other";
 
 export class StreamToolbar extends HTMLElement {
   #search;
@@ -122,7 +125,10 @@ export class StreamToolbar extends HTMLElement {
 
   /** The number of events of each type. */
   counts(byType, malformed) {
-    for (const type of Object.keys(byType)) this.#addChip(type);
+    const types = Object.keys(byType);
+    const crowded = types.filter((type) => type !== REST && type !== "malformed").length >= MOST_TYPES;
+    for (const type of types) this.#addChip(type);
+    if (crowded && !this.#types.has(REST)) this.#noFilter(REST);
     if (malformed) this.#addChip("malformed");
     for (const [type, chip] of this.#chipOf) {
       const number = (byType[type] ?? 0) + (type === "malformed" ? malformed : 0);
@@ -185,6 +191,16 @@ export class StreamToolbar extends HTMLElement {
     this.#chips.append(chip);
   }
 
+  /** What only counts is no button. */
+  #noFilter(type) {
+    const chip = this.#chipOf.get(type);
+    if (!chip || chip.localName !== "button") return;
+    const title = `Types beyond the first ${MOST_TYPES} are counted as one: find them by their text`;
+    const label = h("span", { class: "badge", title }, `${type} types `, chip.lastElementChild);
+    chip.replaceWith(label);
+    this.#chipOf.set(type, label);
+  }
+
   #toggle(type) {
     if (!this.#types.delete(type)) this.#types.add(type);
     this.#press();
@@ -192,7 +208,9 @@ export class StreamToolbar extends HTMLElement {
   }
 
   #press() {
-    for (const [type, chip] of this.#chipOf) chip.setAttribute("aria-pressed", String(this.#types.has(type)));
+    for (const [type, chip] of this.#chipOf) {
+      if (chip.localName === "button") chip.setAttribute("aria-pressed", String(this.#types.has(type)));
+    }
     this.#chips.classList.toggle("some", this.#types.size > 0);
   }
 
