@@ -60,6 +60,21 @@ async def test_type_called_other_is_a_type(dashboard: Dashboard, tmp_path: Path)
     await expect(dashboard.rows).to_have_count(1)
 
 
+async def test_search_by_link_is_marked_and_gone_on_with(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Who comes by an address with a search sees what was found marked, and `n` leads on from one in its context."""
+    lines = [line(number) for number in range(300)]
+    lines[100], lines[200] = line(100, name="needle", value="a"), line(200, name="needle", value="b")
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines))
+    await dashboard.open("s", "?q=needle")
+    await expect(dashboard.rows.locator("mark")).to_have_text(["needle", "needle"])
+    await dashboard.row("needle a").click()
+    await dashboard.page.get_by_role("button", name="View in context").click()
+    await expect(dashboard.row("event-101")).to_be_visible()
+    await dashboard.page.locator("event-rows .view").focus()
+    await dashboard.press("n")
+    await expect(dashboard.page.locator(".row[aria-selected=true]")).to_contain_text("needle b")
+
+
 async def test_search_goes_through_the_whole_stream(dashboard: Dashboard, tmp_path: Path) -> None:
     """What is far from the view is found too; "View in context" leads to it among its neighbours."""
     lines = [line(number) for number in range(8000)]

@@ -23,7 +23,6 @@ export class Controls extends EventTarget {
     this.#toolbar = toolbar;
     this.#detail = detail;
     this.#moved = moved;
-    this.#setHighlight(session.filter.text);
     this.#listen();
   }
 
@@ -69,12 +68,19 @@ export class Controls extends EventTarget {
     on("continue", async () => this.#pane.arrive(await session.continueSearch()));
     on("whole", () => this.#setRange(null));
     session.addEventListener("state", () => this.#toolbar.show(session));
-    session.addEventListener("window", () => this.#toolbar.show(session));
+    session.addEventListener("window", () => this.#looksElsewhere());
     this.listenTo(this.#pane);
     this.#detail.addEventListener("close", () => this.#close());
     this.#detail.addEventListener("step", ({ detail }) => this.#pane.step(detail.by));
     this.#detail.addEventListener("context", () => this.#showInContext());
     this.#detail.addEventListener("located", () => this.#moved());
+  }
+
+  /** What is searched for is marked, also where the page's address says so; and stays marked among all events. */
+  #looksElsewhere() {
+    const { text } = this.#session.filter;
+    if (text) this.#setHighlight(text);
+    this.#toolbar.show(this.#session);
   }
 
   /** Show what is picked in a pane. */
