@@ -75,6 +75,25 @@ async def test_search_by_link_is_marked_and_gone_on_with(dashboard: Dashboard, t
     await expect(dashboard.page.locator(".row[aria-selected=true]")).to_contain_text("needle b")
 
 
+async def test_event_that_was_left_out_is_closed(dashboard: Dashboard, tmp_path: Path) -> None:
+    """What the detail shows is among the rows: a search or a type closes it, all events again leave it."""
+    (tmp_path / "s.jsonl").write_bytes(b"".join(line(number) for number in range(10)))
+    await dashboard.open("s")
+    await dashboard.row("event-3").click()
+    await expect(dashboard.detail.locator(".json")).to_contain_text("event-3")
+    await dashboard.search("event-5")
+    await expect(dashboard.rows).to_have_count(1)
+    await expect(dashboard.detail).to_be_hidden()
+    assert dashboard.page.url.endswith("#/s/s?q=event-5")
+    await dashboard.row("event-5").click()
+    await expect(dashboard.detail.locator(".json")).to_contain_text("event-5")
+    await dashboard.page.get_by_label("Find in the whole stream").fill("")
+    await expect(dashboard.rows).to_have_count(10)
+    await expect(dashboard.detail.locator(".json")).to_contain_text("event-5")
+    await dashboard.page.get_by_role("button", name="signal").click()
+    await expect(dashboard.detail).to_be_hidden()
+
+
 async def test_search_goes_through_the_whole_stream(dashboard: Dashboard, tmp_path: Path) -> None:
     """What is far from the view is found too; "View in context" leads to it among its neighbours."""
     lines = [line(number) for number in range(8000)]

@@ -133,7 +133,11 @@ export class Controls extends EventTarget {
   async #filter(filter) {
     const near = this.#pane.selected ?? this.#pane.rows.top;
     const turn = (this.#turn += 1);
-    const row = await this.#session.setFilter(filter, near?.start ?? null);
+    const { filter: before } = this.#session;
+    const moving = this.#session.setFilter(filter, near?.start ?? null);
+    // Among some only, the event that was open may not be: what it stood for is left.
+    if (this.#session.filter !== before && this.#session.window.filtered) this.#pane.select(null);
+    const row = await moving;
     if (turn === this.#turn) this.#showFilter(filter);
     // A search shows what it finds from the first on, while it goes on: by its end one may have scrolled.
     if (!filter.text && !this.#session.following) this.#pane.arrive(row);
