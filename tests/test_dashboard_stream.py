@@ -193,6 +193,17 @@ async def test_json_is_shown_as_it_is_written(dashboard: Dashboard, tmp_path: Pa
     assert await dashboard.run("navigator.clipboard.readText()") == text
 
 
+async def test_size_is_that_in_the_file(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Bytes, not characters; of a line that is no event its own, not those of what stands for it."""
+    lines = [line(1, name="\u00e9\u20ac\U0001f600"), b"{torn\n"]
+    (tmp_path / "s.jsonl").write_bytes(b"".join(lines))
+    await dashboard.open("s")
+    await expect(dashboard.rows).to_have_count(2)
+    for index, data in enumerate(lines):
+        await dashboard.rows.nth(index).click()
+        await expect(dashboard.detail.locator("dd").last).to_have_text(f"{len(data) - 1} B")
+
+
 async def test_long_event_is_cut_until_asked_for(dashboard: Dashboard, tmp_path: Path) -> None:
     """A huge payload is shown in part, and all of it on demand."""
     (tmp_path / "s.jsonl").write_bytes(line(1, "signal", name="n", value="y" * 300_000 + "end"))

@@ -6,6 +6,7 @@ import { clock, iso, sinceStart } from "./clock.js";
 import { h } from "./dom.js";
 import { bytes } from "./format.js";
 import { prettyJson } from "./json.js";
+import { sizeInFile } from "./lines.js";
 import { words } from "./row-view.js";
 
 export class EventDetail extends HTMLElement {
@@ -34,7 +35,7 @@ export class EventDetail extends HTMLElement {
         h("dt", {}, "Offset"),
         offset,
         h("dt", {}, "Size"),
-        h("dd", {}, bytes(row.size)),
+        h("dd", {}, bytes(sizeInFile(text, false) - 1)),
       ),
       this.#json(text),
     );
