@@ -47,7 +47,7 @@ export class StreamView extends HTMLElement {
         "button",
         {
           class: "quiet",
-          title: "Save the stream as JSONL",
+          title: "Save the stream as JSONL; what stands for a malformed line takes its place",
           onclick: (event) => download(this.#client, id, event.target),
         },
         "Download",
