@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from streamhub.channel import Place
@@ -18,7 +17,7 @@ from streamhub.reader import Reader
 from streamhub.seek import Start, parse_start
 from streamhub.stream_id import check_stream_id
 from streamhub.web.keys import CONFIG, HUB
-from streamhub.web.query import filter_of, may_wait, start_of
+from streamhub.web.query import filter_of, match_of, may_wait, start_of
 from streamhub.web.takeover import taken_over
 from streamhub.web.view import view_of
 from streamhub.web.websocket import REPLACED, WebSocket, handshake_refusal, upgrade
@@ -44,8 +43,6 @@ AT_CAPACITY: Final = 1013
 _ALL_ENDED: Final = (NORMAL, "ended", "closed")
 _ALL_RESET: Final = (REPLACED, "cut, replaced or deleted", "reset")
 
-#: A glob is made into a regular expression, while everybody waits: a long one takes seconds.
-_LONGEST_MATCH: Final = 1024
 #: When a stream that is to join cannot be opened, it is tried again after so many seconds.
 _RETRY: Final = 1.0
 
@@ -208,16 +205,9 @@ async def multiplexed_websocket(request: web.Request) -> web.StreamResponse:
 
 
 def _joins(request: web.Request) -> Callable[[str], bool] | None:
-    """Which streams join by themselves: those that match, and may be seen. None without ``match``.
-
-    Raises:
-        InvalidRequestError: the globs are longer than any that are meant.
-    """
-    globs, allows = tuple(request.query.getall("match", [])), view_of(request).allows
-    length = sum(map(len, globs))
-    if length > _LONGEST_MATCH:
-        raise InvalidRequestError(f"match has {length} characters: give {_LONGEST_MATCH} at most, in all")
-    return (lambda stream: matches(stream, globs) and allows(stream)) if globs else None
+    """Which streams join by themselves: those that match, and may be seen. None without ``match``."""
+    pattern, allows = match_of(request), view_of(request).allows
+    return None if pattern is None else lambda stream: pattern.match(stream) is not None and allows(stream)
 
 
 async def _places(request: web.Request, joins: Callable[[str], bool] | None) -> dict[str, Place]:
@@ -226,8 +216,8 @@ async def _places(request: web.Request, joins: Callable[[str], bool] | None) -> 
     named = _named(request.query.getall("stream", []), start, most)
     if not named and joins is None:
         raise InvalidRequestError("this socket names no stream: give stream=<id>, stream=<id>@<offset> or match=<glob>")
-    found = [] if joins is None else filter(joins, await hub.history.run(hub.folder.scan))
-    matched = {stream: start for stream in sorted(found) if stream not in named}
+    found = [] if joins is None else await hub.history.run(lambda: sorted(filter(joins, hub.folder.scan())))
+    matched = {stream: start for stream in found if stream not in named}
     if len(named) + len(matched) > most:
         raise CapacityError(f"more than {most} streams match, which is all that one socket may have: name fewer")
     places = await asyncio.gather(
@@ -252,11 +242,6 @@ def _named(texts: list[str], default: Start, most: int) -> dict[str, Start]:
     if len(named) > most:
         raise InvalidRequestError(f"{len(named)} streams are named: {most} at most, or give match=<glob>")
     return named
-
-
-def matches(stream: str, globs: tuple[str, ...]) -> bool:
-    """Whether a stream's id fits one of the globs."""
-    return any(fnmatchcase(stream, glob) for glob in globs)
 
 
 def _nobody(_stream: str) -> bool:

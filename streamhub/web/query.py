@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, Final
 
 from streamhub.errors import InvalidRequestError
 from streamhub.filters import EVERYTHING, Filter, parse_time
@@ -11,6 +13,11 @@ from streamhub.seek import Start, parse_count, parse_start
 if TYPE_CHECKING:
     from aiohttp import web
     from multidict import MultiMapping
+
+#: A glob is made into a regular expression, while everybody waits: a long one takes seconds.
+_LONGEST_MATCH: Final = 1024
+#: Each id in the folder is tried with each glob.
+_MOST_GLOBS: Final = 16
 
 
 def once(query: MultiMapping[str], name: str) -> str | None:
@@ -52,6 +59,21 @@ def filter_of(request: web.Request, *, until: bool = False) -> Filter:
     if not types and not contains and latest is None:
         return EVERYTHING
     return Filter(types, contains, None if latest is None else parse_time(latest))
+
+
+def match_of(request: web.Request) -> re.Pattern[str] | None:
+    """Which ids are meant: those that fit one of the globs in ``match`` (repeatable). None without any.
+
+    Raises:
+        InvalidRequestError: the globs are longer, or more, than any that are meant.
+    """
+    globs = list(dict.fromkeys(filter(None, request.query.getall("match", []))))
+    length = sum(map(len, globs))
+    if length > _LONGEST_MATCH:
+        raise InvalidRequestError(f"match has {length} characters: give {_LONGEST_MATCH} at most, in all")
+    if len(globs) > _MOST_GLOBS:
+        raise InvalidRequestError(f"match names {len(globs)} globs: give {_MOST_GLOBS} at most")
+    return re.compile("|".join(map(translate, globs))) if globs else None
 
 
 def limit_of(request: web.Request) -> int | None:

@@ -13,7 +13,7 @@ from streamhub.errors import InvalidRequestError
 from streamhub.filters import EVERYTHING, Filter
 from streamhub.offset import ZERO, Offset
 from streamhub.seek import FROM_BEGINNING, Start
-from streamhub.web.query import filter_of, limit_of, may_wait, names_start, once, start_of
+from streamhub.web.query import filter_of, limit_of, match_of, may_wait, names_start, once, start_of
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -147,3 +147,45 @@ def test_any_text(parameters: dict[str, str]) -> None:
         except InvalidRequestError as error:
             refusal = str(error)
         assert refusal.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("glob", "stream", "expected"),
+    [
+        ("*", "anything", True),
+        ("mission-*", "mission-1", True),
+        ("mission-*", "Mission-1", False),
+        ("mission-?", "mission-12", False),
+        ("m[0-9]", "m7", True),
+        ("m[!0-9]", "m7", False),
+        ("s", "s", True),
+        ("s", "ss", False),
+        ("[", "s", False),
+    ],
+)
+def test_globs(glob: str, stream: str, expected: bool) -> None:
+    """A glob is the shell's, over the whole id, case included."""
+    pattern = match_of(request(str(URL.build(query=[("match", "nothing-like-it"), ("match", glob)]))[1:]))
+    assert pattern is not None
+    assert (pattern.match(stream) is not None) == expected
+
+
+def test_a_glob_that_is_too_long() -> None:
+    """Globs of more than 1,024 characters in all are refused: to prepare a long one takes seconds, for everybody."""
+    assert match_of(request(f"match={'*a' * 500}&match={'b' * 24}")) is not None
+    with pytest.raises(InvalidRequestError, match="match has 1025 characters: give 1024 at most, in all"):
+        match_of(request(f"match={'*a' * 500}&match={'b' * 25}"))
+
+
+def test_too_many_globs() -> None:
+    """More than 16 globs are refused: each id is tried with each. What is empty or comes again counts for nothing."""
+    many = "&".join(f"match={number}" for number in range(16))
+    assert match_of(request(f"{many}&{many}{'&match=' * 1000}")) is not None
+    with pytest.raises(InvalidRequestError, match="match names 17 globs: give 16 at most"):
+        match_of(request(f"{many}&match=x"))
+
+
+@pytest.mark.parametrize("query", ["", "match=", "match=&match="])
+def test_no_glob(query: str) -> None:
+    """An empty glob, which no id fits, is none."""
+    assert match_of(request(query)) is None

@@ -137,7 +137,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     ),
     "match": Parameter(
         "match",
-        "Streams whose ids match this glob, those that appear later too; 1,024 characters in all.",
+        "Streams whose ids match this glob, those that appear later too; 16 at most, 1,024 characters in all.",
         _several(_TEXT),
         ["2026*"],
     ),
