@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiofiles.os import wrap
@@ -46,11 +48,32 @@ class History:
         self._kept = kept
         self._batches: OrderedDict[_Key, Batch] = OrderedDict()
         self._reading: dict[_Key, asyncio.Task[Batch]] = {}
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Break off what is being searched, so that no thread outlives the server by long."""
+        self._closed.set()
 
     async def run(self, function: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401 - passed through
         """Run something that blocks, off the event loop."""
         result: _T = await wrap(function)(*args, executor=self._executor)
         return result
+
+    async def search(self, function: Callable[..., _T], *args: Any) -> _T:  # noqa: ANN401 - passed through
+        """Run what may go through a whole file, off the event loop.
+
+        It is given ``stopped``, to ask between blocks: true once nobody waits for the result any more. A thread that
+        goes on for a client who has left is missing to all the others.
+        """
+        left = threading.Event()
+
+        def stopped() -> bool:
+            return left.is_set() or self._closed.is_set()
+
+        try:
+            return await self.run(partial(function, *args, stopped=stopped))
+        finally:
+            left.set()
 
     def get(self, stream: str, look: Look, start: int) -> Batch | None:
         """The batch that starts at a byte, if it is at hand."""
@@ -82,7 +105,7 @@ class History:
 
     async def _fetch(self, stream: str, look: Look, start: int) -> Batch:
         self.reads += 1
-        batches = await self.run(self._read, stream, look, start)
+        batches = await self.search(self._read, stream, look, start)
         self.read_bytes += batches[-1].end - start
         if self._reading.get((stream, look.identity, look.generation, start)) is asyncio.current_task():
             for batch in batches:
@@ -98,8 +121,8 @@ class History:
         if not task.cancelled():
             task.exception()  # those who waited were told; when all of them have left, that is no error
 
-    def _read(self, stream: str, look: Look, start: int) -> list[Batch]:
-        with StreamFile.open(self._folder, stream, self._max_line) as file:
+    def _read(self, stream: str, look: Look, start: int, *, stopped: Callable[[], bool]) -> list[Batch]:
+        with StreamFile.open(self._folder, stream, self._max_line, stopped) as file:
             same = file.identity() == look.identity and file.generation(look.tail) == look.generation
             if not same or not file.is_line_start(start):
                 raise file.replaced()

@@ -95,6 +95,7 @@ class Hub:
         for channel in self.channels.values():
             channel.close()
         await self._poller.close()
+        self.history.close()
         # A read that is still under way would open the folder again after its close.
         await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
         self.folder.close()
@@ -123,7 +124,7 @@ class Hub:
             StreamNotFoundError, InvalidOffsetError, OffsetGoneError, OffsetAheadError: see :func:`seek.locate`.
             OSError: the descriptors have run out, or the disk failed.
         """
-        look, position = await self.history.run(self._locate, stream, start)
+        look, position = await self.history.search(self._locate, stream, start)
         self.note(stream, look)
         return look, position
 
@@ -246,8 +247,8 @@ class Hub:
         tail = self.tailer.watch(stream)
         return tail, tail.look  # as of now: what comes after it is told as a change
 
-    def _locate(self, stream: str, start: Start) -> tuple[Look, int]:
-        with StreamFile.open(self.folder, stream, self.config.max_line) as file:
+    def _locate(self, stream: str, start: Start, *, stopped: Callable[[], bool]) -> tuple[Look, int]:
+        with StreamFile.open(self.folder, stream, self.config.max_line, stopped) as file:
             look = file.look()
             return look, locate(file, look, start, self._seen.get(stream))
 

@@ -12,6 +12,8 @@ from streamhub.seek import Start, locate
 from streamhub.stream import StreamFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamhub.batch import Batch
     from streamhub.folder import Folder
     from streamhub.stream import Look
@@ -56,7 +58,7 @@ class Page:
         return self.up_to_date and self.look.closed
 
 
-def read_page(
+def read_page(  # noqa: PLR0913 - the words of one question
     folder: Folder,
     stream: str,
     start: Start,
@@ -66,6 +68,7 @@ def read_page(
     wanted: Filter = EVERYTHING,
     limit: int | None = None,
     seen: Offset | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> Page:
     """Read from a place on, as the file is now.
 
@@ -78,13 +81,15 @@ def read_page(
         wanted: which lines.
         limit: the most lines to deliver.
         seen: the longest tail known of the stream.
+        stopped: asked between the blocks of a long search; once it is true, the search is given up.
 
     Raises:
         StreamNotFoundError, InvalidOffsetError, OffsetGoneError, OffsetAheadError: see :func:`seek.locate`.
         StreamReplacedError: the file was cut or replaced while it was read.
+        StreamhubError: it was given up.
         OSError: the descriptors have run out, or the disk failed.
     """
-    with StreamFile.open(folder, stream, max_line) as file:
+    with StreamFile.open(folder, stream, max_line, stopped) as file:
         look = file.look()
         place = locate(file, look, start, seen)
         page = Page(look, place, place)

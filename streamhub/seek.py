@@ -195,6 +195,7 @@ def _timed_line(file: StreamFile, start: int, stop: int, tail: int) -> tuple[int
     while start < stop:
         newline = block.find(b"\n", start - base)
         if newline < 0:
+            file.check_wanted()
             block, base = os.pread(file.fd, _BLOCK, start), start
             newline = block.find(b"\n")
         if newline >= 0:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from streamhub.batch import Batch, make_batch
-from streamhub.errors import StreamReplacedError
+from streamhub.errors import StreamhubError, StreamReplacedError
 from streamhub.line import is_final, stand_in
 from streamhub.offset import HEAD_BYTES, NO_GENERATION, ZERO, Offset, generation_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamhub.folder import Folder
 
 #: History is read in pieces of this many bytes.
@@ -56,24 +58,32 @@ class Look:
 
 
 class StreamFile:
-    """An open stream file. Close it, or use it in a ``with``."""
+    """An open stream file. Close it, or use it in a ``with``.
 
-    __slots__ = ("fd", "max_line", "stream")
+    Args:
+        fd: its descriptor.
+        stream: the stream's id.
+        max_line: the longest line that is an event, in bytes.
+        stopped: asked between the blocks of a long search; once it is true, the search is given up.
+    """
 
-    def __init__(self, fd: int, stream: str, max_line: int) -> None:
+    __slots__ = ("_stopped", "fd", "max_line", "stream")
+
+    def __init__(self, fd: int, stream: str, max_line: int, stopped: Callable[[], bool] | None = None) -> None:
         self.fd = fd
         self.stream = stream
         self.max_line = max_line
+        self._stopped = stopped
 
     @classmethod
-    def open(cls, folder: Folder, stream: str, max_line: int) -> Self:
+    def open(cls, folder: Folder, stream: str, max_line: int, stopped: Callable[[], bool] | None = None) -> Self:
         """Open a stream of a folder.
 
         Raises:
             StreamNotFoundError: there is none of that id.
             OSError: the descriptors have run out, or the disk failed.
         """
-        return cls(folder.open(stream), stream, max_line)
+        return cls(folder.open(stream), stream, max_line, stopped)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -84,6 +94,15 @@ class StreamFile:
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def check_wanted(self) -> None:
+        """To be called before each block of a long search.
+
+        Raises:
+            StreamhubError: the search is to be given up.
+        """
+        if self._stopped is not None and self._stopped():
+            raise StreamhubError(f"stream {self.stream!r} is searched no further: the server stops, ask again later")
 
     def identity(self) -> tuple[int, int]:
         """Device and inode."""
@@ -151,6 +170,7 @@ class StreamFile:
         """The first newline at or after ``byte`` and before ``stop``; -1 when there is none. Skips holes."""
         step = _BLOCK
         while byte < stop:
+            self.check_wanted()
             byte = self._next_data(byte, stop)
             data = os.pread(self.fd, min(step, stop - byte), byte)
             if not data:
@@ -166,6 +186,7 @@ class StreamFile:
         """The last newline before ``stop``; -1 when there is none. Skips holes."""
         step = _BLOCK
         while stop > 0:
+            self.check_wanted()
             start = max(0, stop - step)
             if self._next_data(start, stop) == stop:
                 stop, step = start, step * 2
@@ -182,6 +203,7 @@ class StreamFile:
         """The byte after the last one before ``stop`` that is no newline; 0 when there is none."""
         step = _BLOCK
         while stop > 0:
+            self.check_wanted()
             start = max(0, stop - step)
             left = os.pread(self.fd, stop - start, start).rstrip(b"\n")
             if left:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -218,3 +220,29 @@ async def test_an_error_that_nobody_waits_for_is_no_error(tmp_path: Path) -> Non
         gc.collect()
         await asyncio.sleep(0)
     assert complaints == []
+
+
+@pytest.mark.parametrize("leave", ["cancel", "close"])
+async def test_a_search_is_told_that_nobody_waits_for_it(tmp_path: Path, leave: str) -> None:
+    """When who asked has left, or the history closes, what still searches in a thread hears of it."""
+    began, ended = threading.Event(), threading.Event()
+
+    def search(stream: str, *, stopped: Callable[[], bool]) -> str:
+        began.set()
+        while not stopped():
+            time.sleep(0.001)
+        ended.set()
+        return stream
+
+    with past(tmp_path, b"{}\n") as it:
+        searching = asyncio.create_task(it.history.search(search, "s"))
+        await asyncio.to_thread(began.wait)
+        assert not ended.is_set()
+        if leave == "cancel":
+            searching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await searching
+        else:
+            it.history.close()
+            assert await searching == "s"
+        assert await asyncio.to_thread(ended.wait, 30)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -12,13 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from streamhub import hub as hub_module
 from streamhub.channel import Place
 from streamhub.config import Config
-from streamhub.errors import InvalidStreamIdError, OffsetAheadError, OffsetGoneError, StreamNotFoundError
+from streamhub.errors import (
+    InvalidStreamIdError,
+    OffsetAheadError,
+    OffsetGoneError,
+    StreamhubError,
+    StreamNotFoundError,
+)
 from streamhub.hub import Hub
 from streamhub.offset import ZERO, Offset
 from streamhub.seek import FROM_BEGINNING, Start
-from streamhub.stream import Look
+from streamhub.stream import Look, StreamFile
 from streamhub.tail import Change, Tail
 from tests import naive
 from tests.naive import padded
@@ -544,6 +552,24 @@ async def test_a_read_under_way_leaves_nothing_open(tmp_path: Path) -> None:
         asyncio.get_running_loop().call_later(0.05, go_on.set)
     assert set(await reading) == {"s"}
     assert opened_in(tmp_path) == set()
+
+
+def endless(file: StreamFile, *_asked: object) -> int:
+    """A search that goes on until it is given up."""
+    while True:
+        file.check_wanted()
+        time.sleep(0.001)
+
+
+async def test_a_search_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that is closed while somebody's start is looked for in a long file breaks that off."""
+    write(tmp_path)
+    monkeypatch.setattr(hub_module, "locate", endless)
+    async with hub_of(tmp_path) as hub:
+        searching = asyncio.create_task(hub.locate("s", NOW))
+        await until(lambda: str(tmp_path / "s.jsonl") in opened_in(tmp_path))
+    with pytest.raises(StreamhubError, match="the server stops"):
+        await searching
 
 
 def opened_in(directory: Path) -> set[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streamhub.errors import InvalidOffsetError, InvalidRequestError, OffsetAheadError, OffsetGoneError
+from streamhub.errors import (
+    InvalidOffsetError,
+    InvalidRequestError,
+    OffsetAheadError,
+    OffsetGoneError,
+    StreamhubError,
+)
+from streamhub.folder import Folder
 from streamhub.offset import NO_GENERATION, ZERO, Offset
 from streamhub.seek import FROM_BEGINNING, Start, first_since, last_lines, locate, parse_count, parse_start
 from streamhub.stream import Look, StreamFile
@@ -473,3 +481,36 @@ def test_look_and_locate_agree() -> None:
         assert locate(file, look, parse_start(since=stamp(7))) == 7 * size
         assert locate(file, look, parse_start(offset=f"{look.generation}_{7 * size:016d}")) == 7 * size
         assert locate(file, look, parse_start(offset="now")) == len(data)
+
+
+# --- A search that nobody wants any more ------------------------------------------------------------------------
+
+ENDLESS: Final = {
+    "the last of few lines": (b"x" + b"\n" * MIB, Start(tail=10)),
+    "the last of many lines": (b"x\n" * (MIB // 2), Start(tail=10**9)),
+    "a time among lines without one": (b"x\n" * (MIB // 2), Start(since=NOON)),
+    "a time behind a line without end": (b"x" * MIB + b"\n", Start(since=NOON)),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_long_search_can_be_given_up(tmp_path: Path, kind: str) -> None:
+    """Between its blocks a search asks whether it is to stop, and then reads no further."""
+    data, start = ENDLESS[kind]
+    (tmp_path / "s.jsonl").write_bytes(data)
+    asked = 0
+
+    def stopped() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    look = Look((0, 0), "00000001", len(data), closed=False)
+    with (
+        closing(Folder(str(tmp_path))) as folder,
+        StreamFile.open(folder, "s", MIB // 2, stopped) as file,
+        counted_reads() as reads,
+        pytest.raises(StreamhubError, match="is searched no further"),
+    ):
+        locate(file, look, start)
+    assert 0 < reads.total < MIB // 2

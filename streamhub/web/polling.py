@@ -24,6 +24,8 @@ from streamhub.web.view import view_of
 from streamhub.wire import json_array, json_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamhub.channel import Channel
     from streamhub.filters import Filter
 
@@ -161,7 +163,7 @@ async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
 
     seen = hub.seen(stream)
 
-    def read() -> Page:
+    def read(*, stopped: Callable[[], bool]) -> Page:
         return read_page(
             hub.folder,
             stream,
@@ -171,10 +173,11 @@ async def _read(request: web.Request, start: Start, wanted: Filter) -> Page:
             wanted=wanted,
             limit=limit,
             seen=seen,
+            stopped=stopped,
         )
 
     view_of(request).check(stream)
-    page = await hub.history.run(read)
+    page = await hub.history.search(read)
     hub.note(stream, page.look)
     hub.meter.read("polling", page.end - page.start)
     return page

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from streamhub import hub, page
 from streamhub.config import MIB, Config
+from streamhub.stream import StreamFile
 from streamhub.web.server import LAST_ANSWERS, running
 from streamhub.web.timing import Timing
 from tests.naive import padded
@@ -125,3 +129,29 @@ async def test_a_stalled_client_does_not_hold_the_shutdown(tmp_path: Path) -> No
         async with asyncio.timeout(30):
             await stopping
         assert await socket.cut()
+
+
+@pytest.mark.parametrize("address", ["/v1/stream/s?tail=5", "/v1/stream/s/sse?tail=5"])
+async def test_a_search_ends_with_its_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """What is looked for in a long file on behalf of a client is looked for no more once that has left."""
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(file: StreamFile, *_asked: object) -> int:
+        began.set()
+        try:
+            while True:
+                file.check_wanted()
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(hub, "locate", endless)
+    monkeypatch.setattr(page, "locate", endless)
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+    async with inside(tmp_path) as it:
+        async with Raw(it.url) as raw:
+            await raw.ask(address)
+            await until(began.is_set)
+            assert not ended.is_set()
+        await until(ended.is_set)
