@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("streamhub.workers")
 _context = multiprocessing.get_context("spawn")
 
-#: How long workers may take to start, and to stop, in seconds.
+#: How long workers may take to start, and to stop, in seconds: the drain, and no more than we promise in all.
 _START: Final = 60.0
-_STOP: Final = 15.0
+STOP: Final = 9.5
 #: A worker that dies is replaced after so many seconds.
 _PAUSE: Final = 1.0
 
@@ -120,7 +120,7 @@ class Workers:
     def _end(self) -> None:
         self._manager.stopping()
         self._stop()
-        deadline = time.monotonic() + _STOP
+        deadline = time.monotonic() + STOP
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():
@@ -151,7 +151,25 @@ def _work(config: Config, ready: Semaphore, pulse: Pulse) -> None:
     """One worker's life. A signal that comes before it listens ends it at once."""
     set_up(config)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the parent passes on SIGTERM
-    asyncio.run(serve(config, lambda _url: ready.release(), pulse))
+    asyncio.run(_serve(config, ready, pulse))
+
+
+async def _serve(config: Config, ready: Semaphore, pulse: Pulse) -> None:
+    """Serve until told to stop, or until the parent is gone: nobody else would stop us, and the port stayed taken."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(parent.sentinel)
+        _log.error("the parent of worker %s is gone: stopping", os.getpid())
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(parent.sentinel, orphaned)
+    await serve(config, lambda _url: ready.release(), pulse)
+    if not parent.is_alive():
+        # Other workers that are still ending have their files open, and lose nothing.
+        shutil.rmtree(os.environ[MULTIPROCESS_DIR], ignore_errors=True)
 
 
 @contextlib.contextmanager

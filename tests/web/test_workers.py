@@ -12,6 +12,10 @@ import aiohttp
 import psutil
 import pytest
 
+from streamhub.web.server import LAST_ANSWERS
+from streamhub.web.timing import Timing
+from streamhub.web.workers import STOP
+from tests.raw import websocket
 from tests.servers import ServerProcess, Stream, until
 
 if TYPE_CHECKING:
@@ -71,3 +75,32 @@ async def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         async with session.get(f"{server.url}/v1/streams") as response:
             assert json.loads(await response.read())["streams"] == []
         assert await server.stop() == 0
+
+
+@pytest.mark.slow
+async def test_workers_end_with_their_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the parent: its workers send their readers away and end, and leave neither the port nor a folder behind."""
+    streams, scratch = tmp_path / "streams", tmp_path / "scratch"
+    streams.mkdir()
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    with Stream(streams) as stream:
+        stream.line(1)
+    async with ServerProcess(streams, "--workers", "2") as server, websocket(server.url, "/v1/stream/s/ws") as raw:
+        await until(lambda: len(workers_of(server)) == 2)
+        workers = workers_of(server)
+        assert list(scratch.glob("streamhub-metrics-*"))
+        await server.stop(signal.SIGKILL)
+        frames = await raw.frames()
+        assert frames[-1].code == 1001
+        await raw.say_close(1001)
+        await until(lambda: not any(worker.is_running() for worker in workers))
+        assert not list(scratch.glob("streamhub-metrics-*"))
+        await server.start()
+        await until(lambda: len(workers_of(server)) == 2)
+        assert await server.stop() == 0
+
+
+def test_the_time_that_workers_may_take() -> None:
+    """Each may have all the time that a drain takes; one that does not end is killed within the ten seconds."""
+    assert Timing().drain * (1 + 2 * LAST_ANSWERS) < STOP < 10
