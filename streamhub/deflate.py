@@ -22,6 +22,8 @@ _COMPRESSED: Final = 0x40  # RSV1, section 7.2.3.1
 _LEVEL: Final = 6
 _TRAILER: Final = b"\0\0\xff\xff"
 _EXTENSION: Final = "permessage-deflate"
+#: What a parameter may say of a window: without leading zeros, sections 7.1.2.1 and 7.1.2.2.
+_WINDOW_BITS: Final = {str(bits): bits for bits in range(8, 16)}
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,17 @@ def _window_bits(parameters: list[str]) -> int | None:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         name, value = name.strip(), value.strip().strip('"')
-        valid = value.isascii() and value.isdigit() and 8 <= int(value) <= 15
+        wanted = _WINDOW_BITS.get(value)
         if name in seen:
             return None
         seen.add(name)
         match name:
             case "server_no_context_takeover" | "client_no_context_takeover" if not value:
                 pass
-            case "client_max_window_bits" if not value or valid:
+            case "client_max_window_bits" if not value or wanted:
                 pass
-            case "server_max_window_bits" if valid and int(value) > 8:  # zlib has no raw window of 256 bytes
-                bits = int(value)
+            case "server_max_window_bits" if wanted and wanted > 8:  # zlib has no raw window of 256 bytes
+                bits = wanted
             case _:
                 return None
     return bits
