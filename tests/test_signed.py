@@ -133,9 +133,9 @@ def test_bad_streams(streams: Any) -> None:
     assert "streams" in refused(load_verifier(SECRET), signed({"exp": int(time.time()) + 60}))
 
 
-@pytest.mark.parametrize("audience", ["somebody else", ["a", "b"]])
+@pytest.mark.parametrize("audience", ["somebody else", ["a", "b"], [], "", None])
 def test_audience(audience: Any) -> None:
-    """A token for an audience is for somebody else."""
+    """A token for an audience is for somebody else, or for nobody."""
     refused(load_verifier(SECRET), signed(claims(aud=audience)))
 
 
