@@ -38,6 +38,7 @@ LAST_ANSWERS: Final = 0.4
 _SHUTDOWN: Final = 5.0
 _OPTIONS: Final[dict[str, Any]] = {
     "access_log": None,
+    "auto_decompress": False,  # of bodies, which nobody reads
     "keepalive_timeout": _KEEPALIVE,
     "max_line_size": _LONGEST_LINE,
     "logger": HTTP_LOG,

@@ -53,6 +53,31 @@ async def test_noise_does_not_fill_the_log(server: Server, caplog: pytest.LogCap
     assert len(caplog.records) <= 2
 
 
+BODIES = {
+    "no gzip": (b"Content-Encoding: gzip\r\nContent-Length: 5", b"hello"),
+    "no deflate": (b"Content-Encoding: deflate\r\nContent-Length: 5", b"hello"),
+    "no chunks": (b"Transfer-Encoding: chunked", b"hello\r\n"),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("fields", "body"), BODIES.values(), ids=BODIES)
+async def test_a_body_that_cannot_be_read(
+    server: Server, caplog: pytest.LogCaptureFixture, fields: bytes, body: bytes, *, late: bool
+) -> None:
+    """Whether it comes at once or after the answer, nobody reads it: it is worth a word in the log once in a while."""
+    caplog.set_level(logging.INFO)
+    for _ in range(20):
+        async with Raw(server.url) as raw:
+            await raw.send(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n%b\r\n\r\n" % fields + body * (not late))
+            assert (await raw.head()).status in {400, 405}
+            await raw.send(body * late)
+            raw.half_close()
+            await raw.everything()
+    assert len(caplog.records) <= 2
+    assert all(record.levelno <= logging.INFO and record.exc_info is None for record in caplog.records)
+
+
 async def test_versions_are_not_told(server: Server) -> None:
     """No answer says what the server is made of."""
     for target in ("/", "/v1/streams", "/v1/nothing", "/healthz", "/v1/stream/s/ws"):
