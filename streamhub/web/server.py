@@ -14,6 +14,7 @@ from streamhub.web.app import drain, make_app
 from streamhub.web.asker import HTTP_LOG, Asker
 from streamhub.web.gate import Gate
 from streamhub.web.keys import CONFIG, HUB, LOBBY
+from streamhub.web.shortage import said_once
 from streamhub.web.systemd import Manager
 from streamhub.web.timing import Timing
 from streamhub.web.tls import tls_context
@@ -66,7 +67,8 @@ async def running(config: Config, timing: Timing = _TIMING) -> AsyncIterator[str
     await runner.setup()
     try:
         server = await _listen(runner, app, context)
-        yield url_of(config, server.sockets[0].getsockname()[1])
+        with said_once(asyncio.get_running_loop()):
+            yield url_of(config, server.sockets[0].getsockname()[1])
     finally:
         if HUB in app:
             await drain(app)  # still listening: whoever asks whether we are ready is told
