@@ -29,9 +29,10 @@ class Gate(asyncio.Protocol):
         seconds: how long the head may take.
         late: called when it has taken longer.
         admit: whether there is room for one more.
+        may_linger: whether one that was refused for want of room may take a moment to hear it.
     """
 
-    __slots__ = ("_admit", "_end", "_inner", "_late", "_seconds", "_timer", "_transport")
+    __slots__ = ("_admit", "_end", "_inner", "_late", "_may_linger", "_seconds", "_timer", "_transport")
 
     def __init__(
         self,
@@ -39,11 +40,13 @@ class Gate(asyncio.Protocol):
         seconds: float,
         late: Callable[[], None],
         admit: Callable[[asyncio.Transport], bool],
+        may_linger: Callable[[asyncio.Transport], bool],
     ) -> None:
         self._inner = inner
         self._seconds = seconds
         self._late = late
         self._admit = admit
+        self._may_linger = may_linger
         self._end = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,8 +98,9 @@ class Gate(asyncio.Protocol):
         """End the connection with an answer; without one, if there is nothing to answer."""
         if detail:
             self._transport.write(_answer(status, detail))
-        if status == HTTPStatus.SERVICE_UNAVAILABLE and self._transport.can_write_eof():
-            self._transport.write_eof()  # what it has asked is read, or a reset would overtake the answer
+        full = status == HTTPStatus.SERVICE_UNAVAILABLE
+        if full and self._transport.can_write_eof() and self._may_linger(self._transport):
+            self._transport.write_eof()  # what it has asked is read, or a reset could overtake the answer
         else:
             self._transport.close()
         # What takes no answer, and no end of TLS either, is not waited for.

@@ -29,6 +29,8 @@ _IDLE_SHARE: Final = 4
 #: Descriptors that no connection may have: for files, and to refuse with; of few a part.
 _SPARE: Final = 256
 _SPARE_SHARE: Final = 8
+#: Of these the part that refused ones may have while they hear it; the others are for those who come meanwhile.
+_LINGER_SHARE: Final = 4
 #: Answers of fewer bytes are not worth counting.
 _LARGE: Final = 64 * 1024
 
@@ -50,7 +52,7 @@ class Lobby:
         self._server: web.Server | None = None
         self._slow: dict[web.RequestHandler, tuple[int, float]] = {}
         self._buffered = 0
-        self._highest, self._most_idle = _shares(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._highest, self._last, self._most_idle = _shares(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(timing.sweep, self._sweep)
 
@@ -75,11 +77,14 @@ class Lobby:
                 self._meter.refused["idle"] += 1
                 handler.force_close()
                 surplus -= 1
-        # The kernel gives out the lowest number that is free, so this one says how many are taken.
-        if transport.get_extra_info("socket").fileno() < self._highest:
+        if _number(transport) < self._highest:
             return True
         self._meter.refused["capacity"] += 1
         return False
+
+    def may_linger(self, transport: asyncio.Transport) -> bool:
+        """Whether somebody who was refused may take a moment to hear it, or has to go at once: others come."""
+        return _number(transport) < self._last
 
     def check(self) -> None:
         """See whether more may be answered.
@@ -130,9 +135,16 @@ def _bytes_for(handler: web.RequestHandler) -> int:
     return 0 if handler.transport is None else handler.transport.get_write_buffer_size()
 
 
-def _shares(descriptors: int) -> tuple[int, int]:
-    """The first descriptor that is for no connection, and how many connections may be idle."""
+def _number(transport: asyncio.Transport) -> int:
+    """A connection's descriptor. The kernel gives out the lowest that is free, so it says how many are taken."""
+    number: int = transport.get_extra_info("socket").fileno()
+    return number
+
+
+def _shares(descriptors: int) -> tuple[int, int, int]:
+    """The first descriptor that is for no connection, the first for none that lingers, and how many may be idle."""
     if descriptors == resource.RLIM_INFINITY:
-        return 1 << 62, _MOST_IDLE
+        return 1 << 62, 1 << 62, _MOST_IDLE
     spare = min(_SPARE, descriptors // _SPARE_SHARE)
-    return descriptors - spare, min(_MOST_IDLE, max(1, descriptors // _IDLE_SHARE))
+    highest = descriptors - spare
+    return highest, highest + spare // _LINGER_SHARE, min(_MOST_IDLE, max(1, descriptors // _IDLE_SHARE))

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from streamhub.config import Config
 
-#: Connections that the kernel may hold until they are accepted, and how many are at once, before others have a turn.
+#: Connections that the kernel may hold until they are accepted, and how many are at once, before others have a turn:
+#: some times as many hold a descriptor before it is known that there is no room for them.
 _BACKLOG: Final = 4096
-_ACCEPTED: Final = 32
+_ACCEPTED: Final = 16
 _KEEPALIVE: Final = 75.0
 #: The longest first line of a request, in bytes: hundreds of streams may be named in it, each with its offset.
 _LONGEST_LINE: Final = 64 * 1024
@@ -121,7 +122,7 @@ async def _listen(runner: web.AppRunner, app: web.Application, context: ssl.SSLC
         refused["late"] += 1
 
     server = await loop.create_server(
-        lambda: Gate(asker(), config.header_timeout, late, lobby.enter),
+        lambda: Gate(asker(), config.header_timeout, late, lobby.enter, lobby.may_linger),
         config.host,
         config.port,
         ssl=context,

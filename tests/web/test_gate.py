@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from streamhub.web.gate import Gate
 from streamhub.web.timing import Timing
 from tests.raw import PING, TEXT, Raw
 from tests.servers import Server, Stream, served
@@ -98,3 +99,23 @@ async def test_who_is_in_stays(strict: Server, tmp_path: Path) -> None:
             stream.line(2)
             assert (await socket.frame()).opcode == TEXT
             assert (await poll.head()).status == 200
+
+
+@pytest.mark.parametrize("lingers", [True, False])
+async def test_who_is_refused_for_want_of_room(*, lingers: bool) -> None:
+    """It is told so, and may listen on for a moment; not when hardly any room is left to refuse in."""
+    closing: list[bool] = []
+
+    class Watched(Gate):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            closing.append(transport.is_closing())
+
+    def gate() -> Gate:
+        return Watched(asyncio.Protocol(), 60.0, lambda: None, lambda _transport: False, lambda _transport: lingers)
+
+    server = await asyncio.get_running_loop().create_server(gate, "127.0.0.1", 0)
+    async with server, Raw(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as raw:
+        assert (await raw.head()).status == 503
+        assert b"no descriptor left" in await raw.everything()
+    assert closing == [not lingers]

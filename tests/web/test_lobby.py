@@ -183,3 +183,29 @@ async def test_a_full_accept_queue(tmp_path: Path) -> None:
                     raw.socket.close()
             line = stream.line(3)
             assert (await live.frame()).payload == line
+
+
+@pytest.mark.slow
+async def test_a_flood_leaves_descriptors_for_files(tmp_path: Path) -> None:
+    """While 2,500 are refused who never hang up, those who were there before are still answered."""
+    with Stream(tmp_path) as stream:
+        stream.line(1)
+    async with ServerProcess(tmp_path, descriptors=1024) as server, contextlib.AsyncExitStack() as stack:
+        asks = await stack.enter_async_context(Raw(server.url))
+        for _ in range(900):
+            raw = await stack.enter_async_context(Raw(server.url))
+            if (await raw.request(f"{STREAM}/ws?tail=0", HANDSHAKE)).status != 101:
+                break
+        else:
+            pytest.fail("nobody was refused")
+        flood = [Raw(server.url) for _ in range(2500)]
+        try:
+            for raw in flood:
+                raw.socket.connect_ex(("127.0.0.1", server.port))
+            for _ in range(50):
+                head = await asks.request(STREAM)
+                assert head.status == 200
+                await asks.exactly(int(head.fields["content-length"]))
+        finally:
+            for raw in flood:
+                raw.socket.close()
