@@ -34,6 +34,8 @@ _log = logging.getLogger("streamhub.hub")
 
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
+#: So many streams at most are given up before others have a turn.
+_PORTION: Final = 1000
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
 #: So many streams' longest tails are remembered, of those that were looked at last.
@@ -150,8 +152,9 @@ class Hub:
         ):
             return Place(channel)
         if wait and start.at_beginning:
+            known = channel is not None  # else the look is one that is made now
             channel = await self.channel(stream)
-            if channel.look is None or channel.look.closed:
+            if known and (channel.look is None or channel.look.closed):
                 await self.poll(channel)
             return Place(channel)
         place: Place | None = None
@@ -247,6 +250,10 @@ class Hub:
         tail = self.tailer.watch(stream)
         return tail, tail.look  # as of now: what comes after it is told as a change
 
+    def _stop_watches(self, tails: list[Tail]) -> None:
+        for tail in tails:
+            self.tailer.unwatch(tail)
+
     def _locate(self, stream: str, start: Start, *, stopped: Callable[[], bool]) -> tuple[Look, int]:
         with StreamFile.open(self.folder, stream, self.config.max_line, stopped) as file:
             look = file.look()
@@ -283,12 +290,19 @@ class Hub:
         now = time.monotonic()
         if now < self._sweep_at:
             return
-        self._sweep_at = now + self._linger / 2
-        for channel in [channel for channel in self._tails if not channel.cursors and not channel.waiters]:
-            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + self._linger:
-                del self._idle_since[channel], self.channels[channel.stream]
-                self.history.forget(channel.stream)
-                self._poller.run(self.tailer.unwatch, self._tails.pop(channel))
+        idle = [channel for channel in self._tails if not channel.cursors and not channel.waiters]
+        over = [
+            channel
+            for channel in idle
+            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + self._linger
+        ]
+        if len(over) <= _PORTION:  # else the next tick goes on
+            self._sweep_at = now + self._linger / 2
+        for channel in over[:_PORTION]:
+            del self._idle_since[channel], self.channels[channel.stream]
+            self.history.forget(channel.stream)
+        if over:
+            self._poller.run(self._stop_watches, [self._tails.pop(channel) for channel in over[:_PORTION]])
         for channel in [channel for channel in self._idle_since if channel.watched]:
             del self._idle_since[channel]
 
