@@ -7,6 +7,7 @@ import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -34,7 +35,7 @@ _log = logging.getLogger("streamhub.hub")
 
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
-#: So many streams at most are given up before others have a turn.
+#: So many streams at most begin to be watched, or are given up, before others have a turn.
 _PORTION: Final = 1000
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
@@ -77,6 +78,7 @@ class Hub:
         self.channels: dict[str, Channel] = {}
         self.full: set[int] = set()
         self._watches: dict[Channel, asyncio.Future[None]] = {}
+        self._to_watch: list[Channel] = []
         self._tails: dict[Channel, Tail] = {}
         self._idle_since: dict[Channel, float] = {}
         self._rest_per_head = _REST_PER_HEAD * min(config.poll_floor, _MOST_FLOOR)
@@ -112,7 +114,10 @@ class Hub:
         channel = self.channels.get(stream)
         if channel is None:
             channel = self.channels[stream] = Channel(stream, self.meter, self.full, self._rest_per_head, self._glance)
-            self._watches[channel] = asyncio.ensure_future(self._watch(channel))
+            self._watches[channel] = asyncio.get_running_loop().create_future()
+            self._to_watch.append(channel)
+            if len(self._to_watch) == 1:
+                asyncio.get_running_loop().call_soon(self._watch)
         watch = self._watches.get(channel)
         if watch is not None:
             await asyncio.shield(watch)
@@ -231,24 +236,41 @@ class Hub:
         """Take :meth:`watch_names` back."""
         self._poller.unwatch_names(tell)
 
-    async def _watch(self, channel: Channel) -> None:
-        try:
-            tail, look = await self._poller.run(self._start_watch, channel.stream)
-        except BaseException:
-            self.channels.pop(channel.stream, None)
-            raise
-        finally:
-            self._watches.pop(channel, None)
-        self._tails[channel] = tail
-        tail.audience = channel.cursors
-        channel.look = look
-        if look is not None:
-            self.note(channel.stream, look)
+    def _watch(self) -> None:
+        """Begin to watch those that are to be; what many ask for at once is one call of the thread that polls."""
+        channels, self._to_watch = self._to_watch, []
+        for start in range(0, len(channels), _PORTION):
+            portion = channels[start : start + _PORTION]
+            starting = self._poller.run(self._start_watches, [channel.stream for channel in portion])
+            starting.add_done_callback(partial(self._watched, portion))
+
+    def _watched(
+        self, channels: list[Channel], starting: asyncio.Future[list[tuple[Tail, Look | None] | Exception]]
+    ) -> None:
+        for channel, started in zip(channels, starting.result(), strict=True):
+            watch = self._watches.pop(channel)
+            if isinstance(started, Exception):
+                del self.channels[channel.stream]
+                watch.set_exception(started)
+                continue
+            tail, channel.look = started
+            tail.audience = channel.cursors
+            self._tails[channel] = tail
+            if channel.look is not None:
+                self.note(channel.stream, channel.look)
+            watch.set_result(None)
         self._poller.schedule()
 
-    def _start_watch(self, stream: str) -> tuple[Tail, Look | None]:
-        tail = self.tailer.watch(stream)
-        return tail, tail.look  # as of now: what comes after it is told as a change
+    def _start_watches(self, streams: list[str]) -> list[tuple[Tail, Look | None] | Exception]:
+        started: list[tuple[Tail, Look | None] | Exception] = []
+        for stream in streams:
+            try:
+                tail = self.tailer.watch(stream)
+            except Exception as error:  # noqa: BLE001 - it is for whoever asked for that stream
+                started.append(error)
+            else:
+                started.append((tail, tail.look))  # as of now: what comes after it is told as a change
+        return started
 
     def _stop_watches(self, tails: list[Tail]) -> None:
         for tail in tails:
