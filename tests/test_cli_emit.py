@@ -193,11 +193,11 @@ async def test_live(tmp_path: Path) -> None:
 
 
 async def test_interrupted(tmp_path: Path) -> None:
-    """Ctrl-C ends a stream that was to be closed as failed, quietly."""
+    """Ctrl-C ends a stream that was to be closed as cancelled, quietly."""
     flags = ("emit", "--dir", tmp_path, "--mission-id", "m", "--stream-id", "s", "--close", "completed")
     async with started(*flags, stdin=asyncio.subprocess.PIPE) as process:
         await line_of(process.stdout)
         process.send_signal(2)
         outcome = await end_of(process)
     assert (outcome.code, outcome.err.strip()) == (130, "")
-    assert payloads(tmp_path) == [("status", {"state": "failed", "final": True, "detail": "KeyboardInterrupt"})]
+    assert payloads(tmp_path) == [("status", {"state": "cancelled", "final": True, "detail": "KeyboardInterrupt"})]
