@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,7 +93,7 @@ class MultiplexReader(Reader):
         self._wanted = wanted
         self._joins = joins
         self._most = most
-        self._appeared: list[str] = []  # those that match, and wait until the socket takes bytes again
+        self._appeared: deque[str] = deque()  # those that match, and wait until the socket takes bytes again
         self._known: set[str] = set()
         self._joining: set[asyncio.Task[None]] = set()
         self._ended = self._reset = 0
@@ -166,7 +167,7 @@ class MultiplexReader(Reader):
                 self._appeared.clear()
                 self.socket.refuse(AT_CAPACITY, f"more than {self._most} streams match: name fewer")
                 return
-            task = asyncio.create_task(self._join(self._appeared.pop(0)))
+            task = asyncio.create_task(self._join(self._appeared.popleft()))
             self._joining.add(task)
             task.add_done_callback(self._joining.discard)
 
