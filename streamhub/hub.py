@@ -7,7 +7,6 @@ import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -22,6 +21,7 @@ from streamhub.seek import Start, locate
 from streamhub.stream import StreamFile
 from streamhub.tail import Appeared, Change, Gone, Grew, Replaced
 from streamhub.tailer import Tailer
+from streamhub.watches import Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,6 @@ _log = logging.getLogger("streamhub.hub")
 
 #: A stream nobody reads any more is watched on for so many seconds: long-polls come back.
 _LINGER: Final = 10.0
-#: So many streams at most begin to be watched, or are given up, before others have a turn.
-_PORTION: Final = 1000
 #: Of those who come at once to read from the beginning, one looks at the file for all, for so many seconds.
 _FRESH: Final = 0.05
 #: So many streams' longest tails are remembered, of those that were looked at last.
@@ -73,17 +71,14 @@ class Hub:
         self.tailer = Tailer(
             self.folder, max_line=config.max_line, floor=config.poll_floor, ceiling=config.poll_ceiling
         )
-        self._poller = Poller(self.tailer, floor=config.poll_floor, tell=self._tell, rest=self._unwatch_idle)
+        self._poller = Poller(self.tailer, floor=config.poll_floor, tell=self._tell, rest=self._sweep)
+        self._watches = Watches(
+            self.tailer, self._poller, begun=self._watch_begun, ended=self._watch_ended, linger=linger
+        )
         self.meter = Meter()
         self.channels: dict[str, Channel] = {}
         self.full: set[int] = set()
-        self._watches: dict[Channel, asyncio.Future[None]] = {}
-        self._to_watch: list[Channel] = []
-        self._tails: dict[Channel, Tail] = {}
-        self._idle_since: dict[Channel, float] = {}
         self._rest_per_head = _REST_PER_HEAD * min(config.poll_floor, _MOST_FLOOR)
-        self._linger = linger
-        self._sweep_at = 0.0
         self._seen: OrderedDict[str, Offset] = OrderedDict()
         self._nowhere: WeakSet[Channel] = WeakSet()
         self.draining = False
@@ -114,14 +109,8 @@ class Hub:
         channel = self.channels.get(stream)
         if channel is None:
             channel = self.channels[stream] = Channel(stream, self.meter, self.full, self._rest_per_head, self._glance)
-            self._watches[channel] = asyncio.get_running_loop().create_future()
-            self._to_watch.append(channel)
-            if len(self._to_watch) == 1:
-                asyncio.get_running_loop().call_soon(self._watch)
-        watch = self._watches.get(channel)
-        if watch is not None:
-            await asyncio.shield(watch)
-        self._idle_since.pop(channel, None)
+            self._watches.begin(channel)
+        await self._watches.ready(channel)
         return channel
 
     async def locate(self, stream: str, start: Start) -> tuple[Look, int]:
@@ -201,13 +190,13 @@ class Hub:
 
     async def poll(self, channel: Channel) -> None:
         """Look at one stream now, and tell its readers."""
-        tail = self._tails.get(channel)
+        tail = self._watches.tail_of(channel)
         if tail is not None:
             await self._poller.look(self.tailer.poll, tail)
 
     def _glance(self, channel: Channel, then: Callable[[], None]) -> None:
         """Look at the file of a channel's stream, tell what is new, and go on."""
-        tail = self._tails.get(channel)
+        tail = self._watches.tail_of(channel)
         if tail is None:
             then()
         else:
@@ -236,45 +225,17 @@ class Hub:
         """Take :meth:`watch_names` back."""
         self._poller.unwatch_names(tell)
 
-    def _watch(self) -> None:
-        """Begin to watch those that are to be; what many ask for at once is one call of the thread that polls."""
-        channels, self._to_watch = self._to_watch, []
-        for start in range(0, len(channels), _PORTION):
-            portion = channels[start : start + _PORTION]
-            starting = self._poller.run(self._start_watches, [channel.stream for channel in portion])
-            starting.add_done_callback(partial(self._watched, portion))
+    def _sweep(self) -> None:
+        self._watches.sweep()
 
-    def _watched(
-        self, channels: list[Channel], starting: asyncio.Future[list[tuple[Tail, Look | None] | Exception]]
-    ) -> None:
-        for channel, started in zip(channels, starting.result(), strict=True):
-            watch = self._watches.pop(channel)
-            if isinstance(started, Exception):
-                del self.channels[channel.stream]
-                watch.set_exception(started)
-                continue
-            tail, channel.look = started
-            tail.audience = channel.cursors
-            self._tails[channel] = tail
-            if channel.look is not None:
-                self.note(channel.stream, channel.look)
-            watch.set_result(None)
-        self._poller.schedule()
+    def _watch_begun(self, channel: Channel, look: Look | None) -> None:
+        channel.look = look
+        if look is not None:
+            self.note(channel.stream, look)
 
-    def _start_watches(self, streams: list[str]) -> list[tuple[Tail, Look | None] | Exception]:
-        started: list[tuple[Tail, Look | None] | Exception] = []
-        for stream in streams:
-            try:
-                tail = self.tailer.watch(stream)
-            except Exception as error:  # noqa: BLE001 - it is for whoever asked for that stream
-                started.append(error)
-            else:
-                started.append((tail, tail.look))  # as of now: what comes after it is told as a change
-        return started
-
-    def _stop_watches(self, tails: list[Tail]) -> None:
-        for tail in tails:
-            self.tailer.unwatch(tail)
+    def _watch_ended(self, channel: Channel) -> None:
+        del self.channels[channel.stream]
+        self.history.forget(channel.stream)
 
     def _locate(self, stream: str, start: Start, *, stopped: Callable[[], bool]) -> tuple[Look, int]:
         with StreamFile.open(self.folder, stream, self.config.max_line, stopped) as file:
@@ -284,7 +245,7 @@ class Hub:
     def _tell(self, changes: list[tuple[Tail, Change]]) -> None:
         for tail, change in changes:
             channel = self.channels.get(tail.stream)
-            if channel is not None and self._tails.get(channel) is tail:
+            if channel is not None and self._watches.tail_of(channel) is tail:
                 channel.arrived_at = _arrival(tail)
                 try:
                     self._tell_channel(channel, change)
@@ -307,26 +268,6 @@ class Hub:
                 channel.replaced(None)
         if channel.look is not None:
             self.note(channel.stream, channel.look)
-
-    def _unwatch_idle(self) -> None:
-        now = time.monotonic()
-        if now < self._sweep_at:
-            return
-        idle = [channel for channel in self._tails if not channel.cursors and not channel.waiters]
-        over = [
-            channel
-            for channel in idle
-            if now > max(self._idle_since.setdefault(channel, now), channel.looked_at) + self._linger
-        ]
-        if len(over) <= _PORTION:  # else the next tick goes on
-            self._sweep_at = now + self._linger / 2
-        for channel in over[:_PORTION]:
-            del self._idle_since[channel], self.channels[channel.stream]
-            self.history.forget(channel.stream)
-        if over:
-            self._poller.run(self._stop_watches, [self._tails.pop(channel) for channel in over[:_PORTION]])
-        for channel in [channel for channel in self._idle_since if channel.watched]:
-            del self._idle_since[channel]
 
 
 def _arrival(tail: Tail) -> float:

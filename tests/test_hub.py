@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from streamhub import hub as hub_module
-from streamhub.channel import Channel, Place
+from streamhub.channel import Place
 from streamhub.config import Config
 from streamhub.errors import (
     InvalidStreamIdError,
@@ -515,34 +514,6 @@ async def test_what_nobody_reads_is_let_go(tmp_path: Path) -> None:
         await until(lambda: set(hub.channels) == set(hub.tailer.tails) == {"read", "waited"})
         assert (await hub.start("left", FROM_BEGINNING, wait=False)).channel.look is not None
         waiting.cancel()
-
-
-async def test_many_that_come_or_are_left_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams begin to be watched, and are given up, in portions, each with one call of the thread that polls."""
-    monkeypatch.setattr(hub_module, "_PORTION", 4)
-    calls = Counter[str]()
-    async with hub_of(tmp_path, ceiling=0.02, linger=0.05) as hub:
-        run = hub._poller.run
-
-        def counted(function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-            calls[function.__name__] += 1
-            return run(function, *args)
-
-        monkeypatch.setattr(hub._poller, "run", counted)
-        await asyncio.gather(*(hub.start(f"s{number}", FROM_BEGINNING, wait=True) for number in range(10)))
-        assert len(hub.tailer.tails) == 10
-        assert calls["_start_watches"] == 3
-        assert calls["poll"] == 0  # each was looked at a moment ago, when it came to be watched
-        await until(lambda: not hub.channels and not hub.tailer.tails)
-        assert calls["_stop_watches"] == 3
-
-
-async def test_one_that_cannot_be_watched_leaves_the_others(hub: Hub, tmp_path: Path) -> None:
-    """Of streams that come to be watched at once, each is, or fails, for itself."""
-    write(tmp_path)
-    found = await asyncio.gather(*map(hub.channel, ("s", ".no", "t")), return_exceptions=True)
-    assert [type(one) for one in found] == [Channel, InvalidStreamIdError, Channel]
-    assert set(hub.channels) == {"s", "t"}
 
 
 async def test_draining_answers_who_waits(hub: Hub, tmp_path: Path) -> None:

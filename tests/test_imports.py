@@ -45,7 +45,9 @@ LAYERS = {
     "tailer": Layer("tail tailer", "errors names lines stream"),
     # Who may read what.
     "trust": Layer("tokens signed", "errors names", "jwt cryptography"),
-    "hub": Layer("cursor lane crowd channel history reader poller hub", "errors names lines stream tailer", "aiofiles"),
+    "hub": Layer(
+        "cursor lane crowd channel history reader poller watches hub", "errors names lines stream tailer", "aiofiles"
+    ),
     "web": Layer(
         "web web.*",
         "errors names schema lines stream survey tailer trust hub",
