@@ -67,7 +67,7 @@ class Worker:
 
     def _start(self) -> None:
         shift = self._shift
-        if shift.over:  # the process ends: threads that are begun now would be cut off
+        if _ended.is_set():  # the process ends: threads that are begun now would be cut off
             shift.do_rest()
             return
         # Whoever finds it locked need not wait, and must not, in a signal handler: the thread that is being started
@@ -90,7 +90,6 @@ class _Shift:
         # A queue that may be put to from a signal handler in the middle of a put.
         self.jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self.turn = threading.Lock()
-        self.over = False
 
     def end(self) -> None:
         """Have the thread end when it has done what there is; nobody waits for that."""
@@ -130,6 +129,8 @@ def _do(job: Callable[[], object] | None) -> None:
 
 #: The shifts that may have something left to do when the process ends.
 _running: Final[weakref.WeakSet[_Shift]] = weakref.WeakSet()
+#: Set when the process ends.
+_ended: Final = threading.Event()
 #: The processes, of those that were forked here, that know of it.
 _told: Final[set[int]] = set()
 
@@ -146,8 +147,8 @@ def _remember(shift: _Shift) -> None:
 def _finish() -> None:
     """The process ends: wait for what was to be done. What comes from now on is done by whoever brings it."""
     shifts, deadline = list(_running), time.monotonic() + _PATIENCE
+    _ended.set()
     for shift in shifts:
-        shift.over = True
         shift.end()
     for shift in shifts:
         if shift.turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -156,3 +157,4 @@ def _finish() -> None:
 
 
 atexit.register(_finish)
+os.register_at_fork(after_in_child=_running.clear)  # what the parent's threads have left to do is the parent's

@@ -144,11 +144,31 @@ def test_an_interrupt_while_the_thread_is_started(monkeypatch: pytest.MonkeyPatc
     assert done == list(range(100))
 
 
+def test_a_forked_child_ends(tmp_path: Path) -> None:
+    """It waits for its own jobs, and not for those of its parent, whose thread it does not have."""
+    program = """
+import os, sys
+from streamhub import worker
+worker._PATIENCE = 3600
+mine = worker.Worker()
+mine.call(lambda: None).result()
+if (child := os.fork()) == 0:
+    mine.begin()
+    mine.put(lambda: open(sys.argv[1], "w").close())
+    sys.exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    flags = ("-W", "ignore::DeprecationWarning")
+    subprocess.run([sys.executable, *flags, "-c", program, str(tmp_path / "done")], check=True, cwd=ROOT, timeout=60)
+    assert (tmp_path / "done").exists()
+
+
 def test_the_process_ends(tmp_path: Path) -> None:
     """What is put after the thread has gone, by what is done last in the process, is done by whoever puts it."""
     program = """
 import atexit, sys
 done = open(sys.argv[1], "w")
+atexit.register(lambda: Worker().put(lambda: print("last", file=done, flush=True)))
 atexit.register(lambda: worker.put(lambda: print("at exit", file=done, flush=True)))
 from streamhub.worker import Worker
 worker = Worker()
@@ -156,7 +176,7 @@ atexit.register(lambda: worker.put(lambda: print("before that", file=done, flush
 worker.put(lambda: print("one", file=done, flush=True))
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "done")], check=True, cwd=ROOT, timeout=60)
-    assert (tmp_path / "done").read_text().splitlines() == ["one", "before that", "at exit"]
+    assert (tmp_path / "done").read_text().splitlines() == ["one", "before that", "at exit", "last"]
 
 
 @pytest.mark.slow
