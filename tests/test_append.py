@@ -480,6 +480,7 @@ def until_moved(file: AppendFile) -> None:
         append(file)
 
 
+@pytest.mark.slow
 def test_deleted(path: Path) -> None:
     """A deleted file is made anew within a second, and its folder too."""
     path = path.parent / "folder" / "a.jsonl"

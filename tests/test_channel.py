@@ -563,6 +563,7 @@ async def test_a_file_that_goes_takes_nothing_along(
     crowded.channel.close()
 
 
+@pytest.mark.slow
 async def test_a_channel_that_was_closed_hands_out_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No timer is left behind."""
     crowded = Crowded(tmp_path, monkeypatch, rest=0.1)

@@ -107,6 +107,7 @@ def test_tail_of_a_folder_is_light(tmp_path: Path) -> None:
     assert not set(modules.split()) & {"aiohttp", "aiofiles", "asyncio", "http.client", "rich", "streamhub.hub"}
 
 
+@pytest.mark.slow
 def test_shell_completion() -> None:
     """The shell learns the commands and the flags from the program itself."""
     completing = {"_STREAMHUB_COMPLETE": "bash_complete"}

@@ -25,6 +25,7 @@ def test_script(shell: str) -> None:
     assert command("completion", "csh").code == 2
 
 
+@pytest.mark.slow
 def test_bash_takes_it(tmp_path: Path, require_tool: Callable[[str, str], str]) -> None:
     """A shell completes commands, flags, and the ids of the folder's streams."""
     for name in ("m-1", "m-2", "other"):

@@ -168,6 +168,7 @@ async def test_a_metrics_port_that_is_taken(origin: Path, broker: Broker) -> Non
     assert "cannot answer /metrics" in outcome.complaint
 
 
+@pytest.mark.slow
 def test_nobody_there(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no NATS answers, ``--once`` gives up with exit code 1, and names the server without its secrets."""
     monkeypatch.setattr("streamhub.relay.link._PATIENCE", 0.5)
@@ -189,6 +190,7 @@ async def test_a_second_puller_is_refused(edge: Path, broker: Broker) -> None:
     assert "another streamhub relay pull" in outcome.complaint
 
 
+@pytest.mark.slow
 def test_nats_is_not_installed(tmp_path: Path) -> None:
     """Without NATS's client one line says how to get it, and help is there all the same."""
     ended = python(f"import sys; sys.modules['nats'] = None; {MAIN}", "relay", "push", "--dir", str(tmp_path))
@@ -220,6 +222,7 @@ async def test_a_signal_while_nothing_answers(edge: Path, end: str) -> None:
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs a relay on a terminal sees how much is still to come, until it is up to date."""
     ours, theirs = pty.openpty()

@@ -32,6 +32,7 @@ async def test_serve(tmp_path: Path, number: signal.Signals) -> None:
     assert outcome.err.splitlines() == [f"streamhub: serving {tmp_path}, read-only; Ctrl-C stops it"]
 
 
+@pytest.mark.slow
 async def test_default_folder(tmp_path: Path) -> None:
     """The folder that nobody named is made, so that a server can be started before the first mission; it is said."""
     folder = tmp_path / "outputs" / "execution_streams"
@@ -137,6 +138,7 @@ def test_bad_credentials(tmp_path: Path, flags: list[str], env: dict[str, str], 
     assert "s3cret" not in outcome.complaint
 
 
+@pytest.mark.slow
 async def test_serve_with_a_token_and_tls(tmp_path: Path) -> None:
     """The token of the environment opens what its glob says, behind TLS, and is not printed."""
     made = make_certificate(tmp_path)

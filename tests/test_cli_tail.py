@@ -168,6 +168,7 @@ async def test_only_some_up_to_a_time(where: Path | Server, mixed: list[bytes]) 
     assert (await tail(where, *until, "-n", "all", "-e", "navigation")).lines == [mixed[2], mixed[4], mixed[6]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remote", [False, True])
 async def test_only_some_of_what_comes(server: Server, remote: bool) -> None:
     """Also of events that come, and of streams that appear, what is not asked for is left out; in raw too."""
@@ -185,6 +186,7 @@ async def test_only_some_of_what_comes(server: Server, remote: bool) -> None:
                 assert await line_of(process.stdout) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
@@ -335,6 +337,7 @@ async def test_interrupted(where: Path | Server, twenty: list[bytes]) -> None:
     assert (outcome.code, outcome.out, outcome.err.strip()) == (130, b"", "")
 
 
+@pytest.mark.slow
 async def test_nobody_reads(where: Path | Server, twenty: list[bytes]) -> None:
     """``tail -f … | head -1`` ends once the line was read, though nothing more is ever written."""
     place = " ".join(map(str, _place(where)))
@@ -398,6 +401,7 @@ async def test_no_server() -> None:
 # --- On a terminal -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "env", "shown"),
     [

@@ -56,6 +56,7 @@ def test_nothing_steers_it(hostile: Path, arguments: list[str]) -> None:
     assert not {"\u202e", "\u2028", "\x85"} & set(shown.screen)
 
 
+@pytest.mark.slow
 def test_colors(tmp_path: Path) -> None:
     """A terminal gets colours, unless somebody said not to; a flag decides before NO_COLOR, in a pipe as well."""
     with Stream(tmp_path) as stream:

@@ -186,6 +186,7 @@ def test_no_duration(text: str) -> None:
     refusal(caught)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**15 - 1) | st.integers(0, 4096).map(lambda number: number * MIB))
 def test_sizes_there_and_back(size: int) -> None:
     """A size that is shown can be typed in, and means the same."""

@@ -319,6 +319,7 @@ def test_lanes_of_which_many_have_left_become_one(monkeypatch: pytest.MonkeyPatc
     assert {cursor.next for cursor in gathering.crowd} == {Offset(GENERATION, gathering.tail)}
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_those_who_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even until the next line comes."""
     monkeypatch.setattr("streamhub.crowd._LANE", 10)

@@ -85,6 +85,7 @@ def test_missions(tmp_path: Path, name: str, mission: Mission) -> None:
     assert end_state(streams[-1]) in {"cancelled", "completed", "failed"}
 
 
+@pytest.mark.slow
 def test_missions_differ(tmp_path: Path) -> None:
     """One goes on for ever; one completes and starts anew; one fails now and then, and starts anew all the same."""
     ends = {name: list(map(end_state, perform(tmp_path, name, mission, 4000))) for name, mission in MISSIONS}

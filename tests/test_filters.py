@@ -57,6 +57,7 @@ def test_date() -> None:
     assert parse_time("2026-01-31") == NOON.replace(hour=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

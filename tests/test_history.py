@@ -207,6 +207,7 @@ async def test_what_is_forgotten_is_read_anew(tmp_path: Path) -> None:
         assert new is not old
 
 
+@pytest.mark.slow
 async def test_an_error_that_nobody_waits_for_is_no_error(tmp_path: Path) -> None:
     """When all who wanted a read have left, its failure disturbs nobody."""
     complaints: list[object] = []

@@ -58,6 +58,7 @@ FILTERS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(files(), FILTERS, st.none() | st.integers(1, 5), st.sampled_from([1, 100, 4096, 70_000, 1_000_000]), st.data())
 @settings(max_examples=200)
 def test_pages_make_the_stream(data: bytes, wanted: Filter, limit: int | None, room: int, draw: st.DataObject) -> None:

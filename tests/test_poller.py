@@ -43,6 +43,7 @@ async def test_a_look_is_due_at_the_next_tick(tmp_path: Path, monkeypatch: pytes
     assert [round(when / FLOOR) for when in ticks] == [round(tick / FLOOR) + 1]
 
 
+@pytest.mark.slow
 async def test_a_look_that_fails_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody foresaw in a look is logged, and by nobody else: the next look comes all the same."""
     tailer = Tailer(Folder(str(tmp_path)), max_line=1024, floor=FLOOR, ceiling=1.0)

@@ -253,6 +253,7 @@ async def test_a_deleted_file_under_a_reader_in_the_past(house: House) -> None:
     assert reader.told.told == [("reset", None)]
 
 
+@pytest.mark.slow
 async def test_a_failing_disk_is_tried_again(house: House, caplog: pytest.LogCaptureFixture) -> None:
     """A read that fails is logged, and tried again after half a second; the reader misses nothing."""
     caplog.set_level(logging.WARNING, "streamhub.reader")

@@ -331,6 +331,7 @@ def test_since(made: tuple[bytes, list[float]], anywhen: float) -> None:
             assert first_since(file, model.tail, since) == model.first(since)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(timed_files(ordered=False), st.floats(-2, 22))
 def test_since_out_of_order(made: tuple[bytes, list[float]], anywhen: float) -> None:
@@ -436,6 +437,7 @@ SHAPES: Final[dict[str, dict[int, tuple[float, int]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_since_in_ten_gigabytes(tmp_path: Path, shape: str) -> None:
     """Any time is found exactly, by at most 64 reads of 4 KiB in ten gigabytes, holes and all."""

@@ -150,6 +150,7 @@ def test_generation_of_long_first_lines() -> None:
 # --- Reading ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=files(), max_line=max_lines, room=rooms, cells=st.booleans(), choose=st.randoms(use_true_random=False))
 def test_read(data: bytes, max_line: int, room: int, cells: bool, choose: Random) -> None:
@@ -161,6 +162,7 @@ def test_read(data: bytes, max_line: int, room: int, cells: bool, choose: Random
         check(data, max_line, read_on(file, start, tail, room, cells=cells), start)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     sizes=st.lists(
@@ -380,6 +382,7 @@ def test_holes(tmp_path: Path, islands: dict[int, bytes], tail: int, events: int
     assert all(b'"reason":"too-long"' in line for line in lines if line != b"{}")
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(islands=st.dictionaries(st.integers(0, 2 * MIB), files(4), max_size=6), size=st.integers(0, 3 * MIB))
 def test_small_holes(islands: dict[int, bytes], size: int) -> None:

@@ -265,6 +265,7 @@ def test_closed(world: World) -> None:
     assert world.store.answer("a")["closed"] is True
 
 
+@pytest.mark.slow
 @given(lines=LINES, count=st.integers(1, 20) | st.just(MAX_BUCKETS), since=RANGES, until=RANGES)
 @settings(max_examples=400)
 def test_counts_are_those_of_a_slow_count(

@@ -453,6 +453,7 @@ def step(it: Watched, kind: str, what: object) -> list[type[Change]] | None:
     return None  # what was told before still stands there, as far as anybody can tell
 
 
+@pytest.mark.slow
 @given(st.booleans(), st.none() | WRITTEN, STEPS)
 @settings(max_examples=250)
 def test_anything_that_can_happen_to_a_file(

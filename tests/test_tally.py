@@ -203,6 +203,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(FRAGMENTS, max_size=30).map(b"".join)
     | st.lists(FRAGMENTS, max_size=6).map(lambda x: b"{%s}" % b"".join(x))

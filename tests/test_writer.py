@@ -220,6 +220,7 @@ def test_stuck_lock(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "locked" in warnings(caplog)[0]
 
 
+@pytest.mark.slow
 def test_file_that_was_deleted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file that somebody deleted is made anew within a second; it begins by saying so."""
     writer = StreamWriter(AppendFile(path), "m")

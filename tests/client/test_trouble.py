@@ -88,6 +88,7 @@ async def collect(items: Any, lines: list[bytes]) -> None:
             lines.append(item.line)  # noqa: PERF401 - what came before a time-out counts
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_replaced_while_the_server_is_away_is_a_gap(tmp_path: Path) -> None:
     """Nobody knows what was written before that: it is told apart from a reset, which comes at once."""
     port = free_port()
@@ -119,6 +120,7 @@ async def test_a_file_that_is_replaced_while_the_server_is_away_is_a_gap(tmp_pat
     assert first["t"].line == line
 
 
+@pytest.mark.slow
 async def test_what_is_over_may_be_deleted(tmp_path: Path) -> None:
     """Old streams are cleared away, and the server starts anew: who follows a glob goes on, and has nothing twice."""
     port = free_port()
@@ -173,6 +175,7 @@ async def test_what_is_over_is_forgotten_step_by_step(server: Server, tmp_path: 
     assert proxy.count("/v1/streams") == 3
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("options", [{}, {"contains": "n"}, {"tail": 1}])
 async def test_each_event_once_of_more_streams_than_an_address_can_name(
@@ -200,6 +203,7 @@ async def test_each_event_once_of_more_streams_than_an_address_can_name(
     assert {(item.stream, item.line) for item in got} == lines | {last}
 
 
+@pytest.mark.slow
 async def test_patience_ends(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """With ``retries`` the server is given up after so many attempts in vain; without, read() still is."""
     caplog.set_level(logging.WARNING, "streamhub.client")
@@ -267,6 +271,7 @@ async def test_who_is_cut_for_slowness_goes_on(tmp_path: Path) -> None:
     assert [item.line for item in got] == stream.path.read_bytes().splitlines()
 
 
+@pytest.mark.slow
 async def test_a_full_server_is_not_asked_much(server: Server, tmp_path: Path) -> None:
     """Who follows many streams does not ask for each of them, each time that there is no room."""
     names = [f"s{number}" for number in range(20)]
@@ -335,6 +340,7 @@ async def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, tmp_
         assert [item.line for item in await rest(client.read("s"))] == lines
 
 
+@pytest.mark.slow
 async def test_silence_is_no_connection(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives no sign of life for too long is called anew, and nothing comes twice."""
     monkeypatch.setattr(transports, "_SILENCE", 0.1)
@@ -428,6 +434,7 @@ async def test_polls_tell_all_that_sockets_tell(
             await take(client.follow("nowhere"), 1)
 
 
+@pytest.mark.slow
 async def test_a_poll_that_waits_can_be_closed(narrow: Between, tmp_path: Path) -> None:
     """Whoever waits learns that it is over, as an end and not as a cancellation."""
     with Stream(tmp_path) as stream:
@@ -539,6 +546,7 @@ async def test_what_is_cancelled_at_any_moment_loses_nothing(server: Server, tmp
             got.clear()
 
 
+@pytest.mark.slow
 async def test_who_leaves_hangs_up(server: Server, tmp_path: Path) -> None:
     """Leaving a loop lets go of the connection, without a word about what was not closed."""
     with Stream(tmp_path) as stream:
@@ -563,6 +571,7 @@ async def test_leaving_the_client_ends_all(server: Server, tmp_path: Path) -> No
     assert await rest(items) == []
 
 
+@pytest.mark.slow
 def test_without_a_block(tmp_path: Path) -> None:
     """A client that is just let go of ends its thread and its connections, and says nothing about it."""
     asyncio.run(_served_while(tmp_path, _let_go))
@@ -613,6 +622,7 @@ def next_with_ctrl_c(items: Any) -> None:
         signal.signal(signal.SIGINT, previous)
 
 
+@pytest.mark.slow
 async def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     """A wait that is interrupted can be gone on with: what came meanwhile is not lost."""
     with Stream(tmp_path) as stream:

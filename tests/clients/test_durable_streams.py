@@ -25,6 +25,7 @@ async def catch_up(url: str, offset: str | None, least: int) -> tuple[list[Any],
                 return items, offset
 
 
+@pytest.mark.slow
 async def test_the_python_client_catches_up(mission: Mission) -> None:
     """The async client, from the start and from where it stopped, gets every event once."""
     first, saved = await catch_up(mission.url, None, 60)
@@ -52,6 +53,7 @@ async def test_the_blocking_python_client_catches_up(mission: Mission) -> None:
     assert await asyncio.to_thread(read) == mission.events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["long-poll", "sse"])
 async def test_the_javascript_client_follows(mission: Mission, node_modules: Path, mode: str) -> None:
     """From the start and from where another stopped, it gets every event once, is told the end, and stops."""

@@ -54,6 +54,7 @@ def test_the_compiler_agrees_with_the_client(node_modules: Path) -> None:
     assert compiled.returncode == 0, compiled.stdout
 
 
+@pytest.mark.slow
 def test_a_program_in_typescript_compiles(node_modules: Path) -> None:
     """Who uses every part of it, strictly typed, is told of no error, but of their own."""
     flags = (
@@ -73,6 +74,7 @@ def test_a_program_in_typescript_compiles(node_modules: Path) -> None:
     assert compiled.returncode == 0, compiled.stdout
 
 
+@pytest.mark.slow
 def test_the_types_name_what_there_is(node_modules: Path) -> None:
     """Each exported name, and each member of its classes, is described; nothing is described that is not there."""
     arguments = (JS / "client-types.mjs", STATIC / "client.js", STATIC / "client.d.ts")
@@ -198,6 +200,7 @@ FILES = {
 PARTS_OF_FILES = [{"contains": "5}"}, {"eventTypes": ["signal"]}, {"tail": 7}, {"tail": 250, "contains": "1"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"\n", b"\n\n"])
 async def test_a_line_is_located(server: Server, tmp_path: Path, node_modules: Path, end: bytes) -> None:
     """However a line was read, its offset can be had: also in a file with times out of order, or with empty lines."""
@@ -260,6 +263,7 @@ async def test_each_event_once_of_more_streams_than_an_address_can_name(tmp_path
             assert texts(program, name) == truth[first:]
 
 
+@pytest.mark.slow
 async def test_more_named_streams_than_an_address_can_name(server: Server, tmp_path: Path, node_modules: Path) -> None:
     """That is a failure in words, not an outage."""
     names = [f"{number:0128}" for number in range(400)]
@@ -271,6 +275,7 @@ async def test_more_named_streams_than_an_address_can_name(server: Server, tmp_p
     assert failure["message"] == "400 streams are more than an address can name: follow fewer at once"
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_away_ends_no_program(tmp_path: Path, node_modules: Path) -> None:
     """Nobody answers the socket, which the package `ws` takes for the program's own error; the follower waits."""
     with Stream(tmp_path) as stream:

@@ -58,6 +58,7 @@ async def test_without_a_websocket_class(narrow: Between, tmp_path: Path) -> Non
     assert narrow.count("/v1/ws") == 0
 
 
+@pytest.mark.slow
 async def test_a_part(server: Server, tmp_path: Path) -> None:
     """From the last lines on, or from an offset, and only what contains a text: as over a socket."""
     with Stream(tmp_path) as stream:
@@ -81,6 +82,7 @@ async def test_a_part(server: Server, tmp_path: Path) -> None:
     assert len(told(rest, "end")) == 1
 
 
+@pytest.mark.slow
 async def test_a_stream_that_is_not_there_yet(server: Server, tmp_path: Path) -> None:
     """It is told, and waited for."""
     async with following(server.url, streams=["s"], WebSocket=None) as program:

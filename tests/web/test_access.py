@@ -144,6 +144,7 @@ async def test_an_allowed_origin(guarded: Server, target: str, origin: str) -> N
     assert "access-control-allow-credentials" not in head.fields
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "origin",
     [

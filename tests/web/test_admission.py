@@ -172,6 +172,7 @@ async def test_streams_that_ended_take_no_room(tmp_path: Path) -> None:
             assert (await socket.receive_json())["streams"][0]["stream"] == "s2"
 
 
+@pytest.mark.slow
 async def test_a_blocked_socket_collects_no_announcements(tmp_path: Path) -> None:
     """Streams that appear while a client reads nothing are told when it reads again, and cost nothing until then."""
     with Stream(tmp_path, "big") as stream:

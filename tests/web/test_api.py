@@ -237,6 +237,7 @@ def test_every_example_is_of_its_schema() -> None:
     assert examples > 30
 
 
+@pytest.mark.slow
 def test_every_server_describes_itself_alike() -> None:
     """Two processes, which order their sets differently, give the same bytes, and so the same entity tags."""
     script = (
@@ -254,6 +255,7 @@ def test_every_server_describes_itself_alike() -> None:
     assert b'"openapi"' in answers.pop()
 
 
+@pytest.mark.slow
 async def test_parameters_are_those_that_handlers_look_at(aiohttp_client: AiohttpClient, tmp_path: Path) -> None:
     """For each operation, the query parameters that are described are those that the code asks for."""
     looked: set[str] = set()

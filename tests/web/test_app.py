@@ -55,6 +55,7 @@ async def test_routes(server: Server, target: str) -> None:
     assert statuses == ([101, 426] if "/ws" in target else [200, 200])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ROUTES)
 @pytest.mark.parametrize("method", OTHERS)
 async def test_no_other_method(server: Server, target: str, method: str) -> None:

@@ -50,6 +50,7 @@ async def test_a_slow_client_gets_every_byte(it: Inside, stream: Stream) -> None
         assert not it.connections._blocked
 
 
+@pytest.mark.slow
 async def test_what_is_said_to_a_blocked_client_comes_in_its_turn(it: Inside, stream: Stream) -> None:
     """A word that is written while older bytes wait comes after them, though the socket has room again by then."""
     stream.write((padded(999) + b"\n") * 8000)
@@ -82,6 +83,7 @@ async def test_a_blocked_client_costs_no_memory(it: Inside, stream: Stream) -> N
         assert sum(map(len, connection._rest)) < 300_000
 
 
+@pytest.mark.slow
 async def test_a_client_that_takes_nothing_is_cut(tmp_path: Path) -> None:
     """After the stall time-out a client that took nothing is cut, without a close frame; others are not."""
     async with inside(tmp_path, stall_timeout=0.3) as it:

@@ -18,6 +18,7 @@ WS, SSE = "/v1/stream/s/ws", "/v1/stream/s/sse"
 # --- signs of life --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_quiet_connection_says_something(tmp_path: Path) -> None:
     """After the heartbeat's time without a word each form has its sign, again and again: ping, comment, message."""
     async with inside(tmp_path, QUICK) as it:
@@ -52,6 +53,7 @@ async def test_a_busy_connection_does_not(tmp_path: Path) -> None:
 # --- the end --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_everyone_is_told_to_go(tmp_path: Path) -> None:
     """When the server shuts down, WebSockets get 1001, event streams their end; then nothing is left."""
     with Stream(tmp_path) as stream:

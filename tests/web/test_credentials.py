@@ -228,6 +228,7 @@ def _plain(text: str, stream: str) -> str:
     return re.sub(r'("time":|Stream-Cursor: |"streamCursor":)"[^"]*"|(?<=^)\d{6,}$', r"\1T", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", [TEAM, NONE], ids=["team", "none"])
 async def test_hidden_is_missing(locked: Server, token: str) -> None:
     """On every way and with every query, a stream that is hidden gets the very answer of one that is not there."""
@@ -245,6 +246,7 @@ async def test_hidden_is_missing(locked: Server, token: str) -> None:
     assert len(asks) > 90
 
 
+@pytest.mark.slow
 async def test_hidden_stays_missing(locked: Server, tmp_path: Path) -> None:
     """Whoever waits for a hidden stream gets nothing when it grows; whoever waits for one of their own gets that."""
     hidden, own = Stream(tmp_path, HIDDEN), Stream(tmp_path, "team-9")

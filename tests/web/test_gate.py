@@ -29,6 +29,7 @@ async def strict(tmp_path: Path) -> AsyncIterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 async def test_silence(strict: Server) -> None:
     """A client that says nothing is hung up on, and told nothing: it asked nothing."""
     async with Raw(strict.url) as raw:
@@ -50,6 +51,7 @@ async def test_a_head_that_does_not_come(strict: Server, head: bytes) -> None:
         assert "0.4 s" in problem["detail"]
 
 
+@pytest.mark.slow
 async def test_a_trickle(strict: Server) -> None:
     """Who sends a byte now and then has no more time than others."""
     async with Raw(strict.url) as raw, asyncio.timeout(20):

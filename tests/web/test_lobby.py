@@ -123,6 +123,7 @@ async def test_bytes_that_wait(tmp_path: Path, stream: Stream) -> None:
             assert len((await server.get(STREAM))[2]) > 8_000_000
 
 
+@pytest.mark.slow
 async def test_live_bytes_that_wait(tmp_path: Path, stream: Stream) -> None:
     """What is kept for a live client counts as well, and a live client itself is no more disturbed than others."""
     stream.write(b'{"a":"' + b"x" * (12 * MIB) + b'"}\n')

@@ -179,6 +179,7 @@ async def test_nothing_unless_asked(server: Server, text: Kept) -> None:
     assert text.lines == []
 
 
+@pytest.mark.slow
 async def test_as_text(tmp_path: Path, text: Kept) -> None:
     """For people: one line, the id at its end; a path cannot break the line, nor fill the log."""
     async with served(tmp_path, access_log=True) as server:

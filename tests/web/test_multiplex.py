@@ -148,6 +148,7 @@ async def test_several_streams(server: Server, tmp_path: Path) -> None:
         assert mine[-1] == {"type": "end", "stream": name, "next": token(tmp_path / f"{name}.jsonl")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "kept"),
     [
@@ -448,6 +449,7 @@ async def test_a_reopened_stream(server: Server, tmp_path: Path) -> None:
         assert events == path.read_bytes().split(b"\n")[:-1]
 
 
+@pytest.mark.slow
 async def test_heartbeats(tmp_path: Path) -> None:
     """After a silence: where each stream is to be resumed, those that ended left out, and the time."""
     here, over = write(tmp_path, "here"), write(tmp_path, "over", final=True)
@@ -496,6 +498,7 @@ async def test_what_is_subscribed_to_is_the_address(server: Server, tmp_path: Pa
             assert (said["stream"], said["events"]) == ("s", [line])
 
 
+@pytest.mark.slow
 async def test_the_server_shuts_down(tmp_path: Path) -> None:
     """Close 1001, without a word before."""
     write(tmp_path, "s")

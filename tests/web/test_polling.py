@@ -371,6 +371,7 @@ async def test_an_etag_changes_when_the_end_is_taken_back(server: Server, stream
     assert "Stream-Closed" not in again
 
 
+@pytest.mark.slow
 async def test_cache_control(tmp_path: Path, stream: Stream) -> None:
     """Stored only where it stopped short of the tail; asked about again at the tail; never for ``now`` and errors."""
     for i in range(100):
@@ -473,6 +474,7 @@ async def polling(it: Inside, raw: Raw, query: str) -> None:
     await until(lambda: it.readers() == 1)
 
 
+@pytest.mark.slow
 async def test_a_long_poll_with_news_is_answered_at_once(server: Server, stream: Stream) -> None:
     """What is there already need not be waited for."""
     lines = [stream.line(i) for i in range(3)]
@@ -649,6 +651,7 @@ async def test_a_long_poll_that_waits_in_vain(tmp_path: Path) -> None:
         assert (head.status, head.fields["stream-next-offset"]) == (204, ZERO)
 
 
+@pytest.mark.slow
 async def test_a_long_poll_on_a_copy_that_lags(tmp_path: Path, stream: Stream) -> None:
     """With ``wait=1`` it waits for its offset to be reached, and is never sent back before it."""
     data = [b'{"n":%d}\n' % i for i in range(4)]

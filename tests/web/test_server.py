@@ -87,6 +87,7 @@ def test_url_of(host: str, url: str) -> None:
 # --- the end --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_end_of_the_block_is_told(tmp_path: Path) -> None:
     """Live sockets get 1001, long-polls their answer; who goes is waited for, who does not go is not."""
     with Stream(tmp_path) as stream:
@@ -131,6 +132,7 @@ async def process(tmp_path: Path) -> AsyncIterator[ServerProcess]:
         yield it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signals_end_it_in_order(process: ServerProcess, tmp_path: Path, number: int) -> None:
     """Told to stop, it sends its clients away and exits with 0."""

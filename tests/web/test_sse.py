@@ -306,6 +306,7 @@ async def test_the_end_of_the_server(tmp_path: Path, stream: Stream) -> None:
         await draining
 
 
+@pytest.mark.slow
 async def test_a_long_history_to_a_slow_client(tmp_path: Path, stream: Stream) -> None:
     """Every event comes, though the client takes its time."""
     stream.write((padded(999) + b"\n") * 6000)

@@ -61,6 +61,7 @@ def manager(tmp_path: Path) -> Iterator[tuple[Listening, str]]:
     listening.close()
 
 
+@pytest.mark.slow
 async def test_ready_and_stopping(tmp_path: Path, manager: tuple[Listening, str]) -> None:
     """READY=1 once the server listens, STOPPING=1 when it is told to end: each once."""
     listening, address = manager

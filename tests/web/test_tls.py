@@ -71,6 +71,7 @@ async def test_every_way(tmp_path: Path, certificate: Certificate) -> None:
             assert [row[6:] for row in text.split(b"\n") if row.startswith(b'data: {"timestamp')] == lines
 
 
+@pytest.mark.slow
 async def test_burst_with_a_slow_client(tmp_path: Path, certificate: Certificate) -> None:
     """A burst reaches a healthy client while another reads nothing; then that one gets every line, and the end."""
     with Stream(tmp_path) as stream:

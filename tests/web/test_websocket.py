@@ -149,6 +149,7 @@ async def test_an_upgrade_over_http_1_0_is_none(raw: Raw, stream: Stream) -> Non
     assert head.status == 426
 
 
+@pytest.mark.slow
 async def test_head_asks_for_no_upgrade(raw: Raw, stream: Stream) -> None:
     """HEAD cannot become a WebSocket; other methods are not allowed at all."""
     assert (await raw.request(WS, HANDSHAKE, method="HEAD")).status == 426
@@ -424,6 +425,7 @@ async def test_a_copy_that_lags_is_waited_for(server: Server, tmp_path: Path) ->
         assert await raw.frame() == (TEXT, b'{"n":3}')
 
 
+@pytest.mark.slow
 async def test_the_server_shuts_down(tmp_path: Path) -> None:
     """Live sockets are closed with 1001."""
     with Stream(tmp_path) as stream:
