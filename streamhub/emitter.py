@@ -74,7 +74,7 @@ def stream_path(stream: str, directory: str | os.PathLike[str] | None) -> Path:
 
 def end_by(kind: type[BaseException], error: BaseException | None) -> tuple[EndState, str | None]:
     """How a mission ends that an exception left: its state, and a detail."""
-    if issubclass(kind, SystemExit) and isinstance(error, SystemExit) and error.code in {None, 0}:
+    if isinstance(error, SystemExit) and (error.code is None or (type(error.code) is int and error.code == 0)):
         return "completed", None
     # asyncio, which has the last of them, is not imported for its name.
     broken_off = issubclass(kind, (KeyboardInterrupt, GeneratorExit)) or kind.__name__ == "CancelledError"
@@ -157,7 +157,7 @@ class Emitter(current.EventStream):
         try:
             rest = self._plain.rest(payload) or line_rest(self.mission_id, payload)
             if len(rest) > self._longest:
-                self._refuse_length(rest)
+                rest = self._shortened(payload, rest)
             error = self._writer.write(rest, type(payload) is Status and payload.final)
         except Exception as failure:  # noqa: BLE001 - what nobody foresaw, too: no memory, no stack, a clock gone mad
             try:
@@ -177,7 +177,8 @@ class Emitter(current.EventStream):
         """
         error: StreamhubError | None
         try:
-            rest = b"" if state is None and not self._closes_stream else self._end(state, detail)
+            silent = state is None and not self._closes_stream
+            rest = b"" if silent else self._end(state, detail, final=self._closes_stream)
             error = self._writer.close(rest, final=bool(rest) and self._closes_stream)
         except StreamhubError:
             raise  # strict, or it would have been told otherwise
@@ -221,17 +222,23 @@ class Emitter(current.EventStream):
             self._writer.begin_outage(error)
             self._raise_if_strict(EmitError(message))
 
-    def _end(self, state: EndState | None, detail: str | None) -> bytes:
+    def _shortened(self, payload: Payload, rest: bytes) -> bytes:
+        """What to write of an event that is too long: nothing, but that it is the end."""
+        if type(payload) is not Status or not payload.final:
+            self._refuse_length(rest)
+        return self._end(payload.state, payload.detail, final=True)
+
+    def _end(self, state: State | None, detail: str | None, *, final: bool) -> bytes:
         """The last line from its timestamp on. An end that is badly told is better than none: nobody waits for more."""
         told: State = "completed" if state is None else state
         try:
-            rest = line_rest(self.mission_id, Status(told, self._closes_stream, detail))
+            rest = line_rest(self.mission_id, Status(told, final, detail))
             if len(rest) > self._longest:
                 self._refuse_length(rest)
         except InvalidEventError as error:
             self._raise_if_strict(error)
             end: State = told if _is_state(told) else "failed"
-            rest = line_rest(self.mission_id, Status(end, self._closes_stream, f"close() was told otherwise: {error}"))
+            rest = line_rest(self.mission_id, Status(end, final, f"close() was told otherwise: {error}"))
         return rest
 
     def _refuse_length(self, rest: bytes) -> NoReturn:

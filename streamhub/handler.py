@@ -52,7 +52,11 @@ class EmitterHandler(logging.Handler):
         Without the lock that a handler has: emitting needs none, and the emitter may log, to handlers with locks of
         their own, whose holders may be waiting for this one.
         """
-        passed: bool | logging.LogRecord = self.filter(record)
+        passed: bool | logging.LogRecord = False
+        try:
+            passed = self.filter(record)
+        except Exception:  # noqa: BLE001 - as in emit()
+            self.handleError(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed

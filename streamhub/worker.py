@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import math
 import os
 import sys
 import threading
@@ -34,7 +35,7 @@ class Worker:
     def begin(self) -> None:
         """Begin without a thread: at first, and in a forked child, where the parent's is not."""
         self._shift = _Shift()
-        self._starting = threading.Lock()
+        self._starting: set[int] = set()
         weakref.finalize(self, self._shift.end).atexit = False
 
     @property
@@ -70,17 +71,17 @@ class Worker:
         if _ended.is_set():  # the process ends: threads that are begun now would be cut off
             shift.do_rest()
             return
-        # Whoever finds it locked need not wait, and must not, in a signal handler: the thread that is being started
-        # does what is in the queue.
-        if not self._starting.acquire(blocking=False):
-            return
+        caller = threading.get_ident()
+        if caller in self._starting:
+            return  # a signal handler struck in the middle of this: the thread that is being started does its job, too
         try:
+            self._starting.add(caller)
             _remember(shift)
             threading.Thread(target=shift.work, name="streamhub-emitter", daemon=True).start()
-        except RuntimeError:
-            pass  # no thread can be had just now: the next job tries again
+        except RuntimeError:  # no thread can be had just now: better a wait for the disk than one for ever
+            shift.do_rest()
         finally:
-            self._starting.release()
+            self._starting.discard(caller)
 
 
 class _Shift:
@@ -107,12 +108,12 @@ class _Shift:
             self.turn.release()
         self.do_rest()
 
-    def do_rest(self) -> None:
-        """Do what there still is, unless somebody is at it, who then sees to that."""
-        while not self.jobs.empty() and self.turn.acquire(blocking=False):
+    def do_rest(self, deadline: float = math.inf) -> None:
+        """Do what there still is, unless somebody is at it, who then sees to that; begin nothing after the deadline."""
+        while not self.jobs.empty() and time.monotonic() < deadline and self.turn.acquire(blocking=False):
             try:
                 with contextlib.suppress(Empty):
-                    while True:
+                    while time.monotonic() < deadline:
                         _do(self.jobs.get_nowait())
             finally:
                 self.turn.release()
@@ -144,16 +145,24 @@ def _remember(shift: _Shift) -> None:
         util.Finalize(None, _finish, exitpriority=0)
 
 
+def _snapshot() -> list[_Shift]:
+    while True:
+        try:
+            return list(_running)
+        except RuntimeError:  # another thread began one meanwhile
+            continue
+
+
 def _finish() -> None:
     """The process ends: wait for what was to be done. What comes from now on is done by whoever brings it."""
-    shifts, deadline = list(_running), time.monotonic() + _PATIENCE
+    shifts, deadline = _snapshot(), time.monotonic() + _PATIENCE
     _ended.set()
     for shift in shifts:
         shift.end()
     for shift in shifts:
         if shift.turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             shift.turn.release()
-            shift.do_rest()
+            shift.do_rest(deadline)
 
 
 atexit.register(_finish)

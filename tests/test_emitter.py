@@ -177,6 +177,7 @@ def test_failed_mission(tmp_path: Path) -> None:
         (SystemExit(0), Status("completed", True)),
         (SystemExit(3), Status("failed", True, "SystemExit")),
         (SystemExit("no"), Status("failed", True, "SystemExit")),
+        (SystemExit([0]), Status("failed", True, "SystemExit")),
     ],
 )
 def test_mission_that_is_broken_off(tmp_path: Path, error: BaseException, end: Status) -> None:
@@ -454,10 +455,17 @@ def test_line_that_is_too_long(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         Emitter("m", "b", tmp_path, max_line=200, strict=True).signal("x" * 200)
 
 
-def test_end_that_is_too_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda stream: stream.close("failed", "x" * 2_000_000),
+        lambda stream: stream.status("failed", True, "x" * 2_000_000),
+    ],
+)
+def test_end_that_is_too_long(tmp_path: Path, end: Callable[[Emitter], None]) -> None:
     """The stream ends nevertheless: an end that nobody takes for one would be waited for for ever."""
     stream = Emitter("m", "a", tmp_path)
-    stream.close("failed", "x" * 2_000_000)
+    end(stream)
     (payload,) = payloads(stream.path)
     assert (payload.state, payload.final) == ("failed", True)
     with pytest.raises(StreamClosedError):

@@ -179,6 +179,16 @@ def test_no_lock_is_held_while_it_emits(tmp_path: Path) -> None:
             own.removeHandler(uploader)
 
 
+def test_a_filter_that_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is logging's to report, like all that goes wrong here."""
+    handler = EmitterHandler()
+    handler.addFilter(lambda record: bool(1 / len(record.args or ())))
+    with Emitter("m", "s", tmp_path) as stream, logging_to(handler) as log:
+        log.info("one")
+    assert signals(stream.path) == []
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_filters_are_asked(tmp_path: Path) -> None:
     """As with any handler."""
     handler = EmitterHandler()

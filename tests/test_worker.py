@@ -63,13 +63,19 @@ def test_a_job_that_nobody_waits_for_any_more_is_done() -> None:
     assert done == ["one", "two"]
 
 
-def test_a_job_may_come_while_the_thread_is_started() -> None:
+def test_a_job_may_come_while_the_thread_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """From a signal handler, which must not wait: it is done in its turn."""
-    worker, done = Worker(), []
-    with worker._starting:
+    worker, done, start = Worker(), [], threading.Thread.start
+
+    def struck(thread: threading.Thread) -> None:
+        worker.put(lambda: done.append("two"))
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", struck)
         worker.put(lambda: done.append("one"))
-    worker.call(lambda: done.append("two")).result(30)
-    assert done == ["one", "two"]
+    worker.call(lambda: done.append("three")).result(30)
+    assert done == ["one", "two", "three"]
 
 
 @pytest.mark.slow
@@ -111,7 +117,7 @@ def test_a_job_that_raises(error: type[BaseException], caplog: pytest.LogCapture
 
 
 def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is put meanwhile is kept, and done in order when there is a thread again; nobody is told."""
+    """What is put meanwhile is done by whoever puts it: nobody waits for ever, and all is done in order."""
     worker, done = Worker(), []
 
     def start(_thread: threading.Thread) -> None:
@@ -120,8 +126,7 @@ def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         worker.put(lambda: done.append("one"))
-        worker.put(lambda: done.append("two"))
-        assert worker.waiting == 2
+        worker.call(lambda: done.append("two")).result(0)
     worker.call(lambda: done.append("three")).result(30)
     assert done == ["one", "two", "three"]
 
